@@ -1,0 +1,87 @@
+/**
+ * The stable codes of {@link LatchclockError}. A code, once released, keeps its meaning.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `ERR_UNSUPPORTED_PLATFORM` | not x86-64 Linux |
+ * | `ERR_ADDON_MISSING` | the native addon is not built, or cannot be loaded here |
+ * | `ERR_BAD_ARGUMENT` | an argument or option is of the wrong type or range |
+ * | `ERR_BAD_ELF` | bytes that should be an ELF image are not, or are cut short |
+ * | `ERR_BAD_BTF` | bytes that should be BTF are not, or are cut short, or lack what was asked |
+ * | `ERR_BAD_LEAP_TABLE` | a leap-second table is malformed, or its hash does not match |
+ * | `ERR_BAD_PAGE` | the bytes of a clock page make no sense under the given layout |
+ * | `ERR_FILE` | a file or folder cannot be read or written |
+ * | `ERR_NO_VDSO` | the process has no vDSO, or the vDSO lacks the symbol |
+ * | `ERR_NO_KERNEL_PAGE` | the process has no readable `[vvar]` page |
+ * | `ERR_PAGE_NOT_PROVED` | no known layout of the kernel's page agrees with the clocks |
+ * | `ERR_COUNTER_DISABLED` | reading the counter would raise a signal in this thread |
+ * | `ERR_COUNTER_UNSUPPORTED` | this CPU lacks the instruction asked for |
+ * | `ERR_OUT_OF_WINDOW` | the counter lies outside the segment's window of validity |
+ * | `ERR_RETRIES` | a bounded retry loop ran out before it had a consistent copy |
+ * | `ERR_SYSTEM_CALL` | a system call failed; `errno` and `syscall` say which and how |
+ * | `ERR_MEMORY_FAULT` | memory that cannot be read was asked for |
+ * | `ERR_CANNOT_RUN` | this machine lacks what the command needs |
+ */
+export type LatchclockErrorCode =
+  | 'ERR_UNSUPPORTED_PLATFORM'
+  | 'ERR_ADDON_MISSING'
+  | 'ERR_BAD_ARGUMENT'
+  | 'ERR_BAD_ELF'
+  | 'ERR_BAD_BTF'
+  | 'ERR_BAD_LEAP_TABLE'
+  | 'ERR_BAD_PAGE'
+  | 'ERR_FILE'
+  | 'ERR_NO_VDSO'
+  | 'ERR_NO_KERNEL_PAGE'
+  | 'ERR_PAGE_NOT_PROVED'
+  | 'ERR_COUNTER_DISABLED'
+  | 'ERR_COUNTER_UNSUPPORTED'
+  | 'ERR_OUT_OF_WINDOW'
+  | 'ERR_RETRIES'
+  | 'ERR_SYSTEM_CALL'
+  | 'ERR_MEMORY_FAULT'
+  | 'ERR_CANNOT_RUN';
+
+export interface LatchclockErrorDetails {
+  /** Where it went wrong: a file, an offset, an option, a function. */
+  where?: string;
+  /** What the caller can do about it, as an imperative clause. */
+  todo?: string;
+  /** Symbolic errno of a failed system call, such as `EPERM`. */
+  errno?: string;
+  /** Name of the failed system call, such as `clock_gettime`. */
+  syscall?: string;
+  cause?: unknown;
+}
+
+/**
+ * The one error class of this package: every error that a caller can cause is one of these. `message` is one
+ * line: what is wrong, where, and what to do about it.
+ */
+export class LatchclockError extends Error {
+  override readonly name = 'LatchclockError';
+  readonly code: LatchclockErrorCode;
+  /** What was wrong, without the place and the remedy. */
+  readonly what: string;
+  readonly where: string | undefined;
+  readonly todo: string | undefined;
+  readonly errno: string | undefined;
+  readonly syscall: string | undefined;
+
+  constructor(code: LatchclockErrorCode, what: string, details: LatchclockErrorDetails = {}) {
+    const place = details.where === undefined ? '' : ` (${details.where})`;
+    const remedy = details.todo === undefined ? '' : `; ${details.todo}`;
+    super(`${what}${place}${remedy}`, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.what = what;
+    this.where = details.where;
+    this.todo = details.todo;
+    this.errno = details.errno;
+    this.syscall = details.syscall;
+  }
+}
+
+/** True if `error` is a {@link LatchclockError}, with one of `codes` if any are given. */
+export function isLatchclockError(error: unknown, ...codes: LatchclockErrorCode[]): error is LatchclockError {
+  return error instanceof LatchclockError && (codes.length === 0 || codes.includes(error.code));
+}
