@@ -1,0 +1,29 @@
+{
+  "targets": [
+    {
+      "target_name": "latchclock",
+      "sources": [
+        "native/addon.cc",
+        "native/binding/arguments.cc",
+        "native/binding/bracket.cc",
+        "native/binding/counter.cc",
+        "native/binding/errors.cc",
+        "native/binding/memory.cc",
+        "native/binding/posix_clock.cc",
+        "native/binding/thread.cc",
+        "native/core/bracket.cc",
+        "native/core/counter.cc",
+        "native/core/cpu_affinity.cc",
+        "native/core/fast_path_probe.cc",
+        "native/core/fault_safe_copy.cc",
+        "native/core/kernel_page.cc",
+        "native/core/posix_clock.cc",
+        "native/core/vdso_image.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "cflags_cc": ["-std=c++20", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
+      "libraries": ["-ldl", "-lpthread"]
+    }
+  ]
+}

@@ -1,0 +1,114 @@
+import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
+import { LatchclockError } from '../errors.js';
+
+/** The files of a host, as far as they are read: every read is bounded, none waits for a writer. */
+export interface HostFiles {
+  /** At most `mostBytes` bytes from the start. Throws `ERR_FILE` with the errno. */
+  read(path: string, mostBytes: number): Uint8Array;
+  /** Records of a device that gives one a read, such as `/dev/kmsg`, until it would wait. Throws `ERR_FILE`. */
+  readRecords(path: string, mostRecords: number): string[];
+  /** Target of a symbolic link. Throws `ERR_FILE`. */
+  readLink(path: string): string;
+}
+
+function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}
+
+function fileError(what: string, path: string, syscall: string, cause: unknown): LatchclockError {
+  const errno = errnoOf(cause);
+  const reason = errno === undefined ? '' : `: ${errno}`;
+  const details = { where: path, syscall, cause };
+  return new LatchclockError(
+    'ERR_FILE',
+    `${what}${reason}`,
+    errno === undefined ? details : { ...details, errno },
+  );
+}
+
+function withOpenFile<T>(path: string, use: (fileDescriptor: number) => T): T {
+  let fileDescriptor: number;
+  try {
+    // Non-blocking: neither a pipe without a writer nor an empty kernel log may hold us.
+    fileDescriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    throw fileError('cannot open', path, 'open', cause);
+  }
+  try {
+    return use(fileDescriptor);
+  } finally {
+    closeSync(fileDescriptor);
+  }
+}
+
+const CHUNK_BYTES = 1 << 20;
+const RECORD_BYTES = 8192;
+
+/** The files of the running machine. */
+export const machineFiles: HostFiles = {
+  read(path, mostBytes) {
+    return withOpenFile(path, (fileDescriptor) => {
+      const chunks: Uint8Array[] = [];
+      let total = 0;
+      while (total < mostBytes) {
+        const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, mostBytes - total));
+        let count: number;
+        try {
+          count = readSync(fileDescriptor, chunk, 0, chunk.length, null);
+        } catch (cause) {
+          throw fileError('cannot read', path, 'read', cause);
+        }
+        if (count === 0) break;
+        chunks.push(chunk.subarray(0, count));
+        total += count;
+      }
+      return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+    });
+  },
+
+  readRecords(path, mostRecords) {
+    return withOpenFile(path, (fileDescriptor) => {
+      const records: string[] = [];
+      const buffer = Buffer.allocUnsafe(RECORD_BYTES);
+      for (let i = 0; i < mostRecords; i++) {
+        try {
+          const count = readSync(fileDescriptor, buffer, 0, buffer.length, null);
+          if (count === 0) break;
+          records.push(buffer.toString('utf8', 0, count));
+        } catch (cause) {
+          const errno = errnoOf(cause);
+          if (errno === 'EAGAIN') break;
+          // A record that was overwritten while we read: the next read goes on behind the gap.
+          if (errno === 'EPIPE') continue;
+          throw fileError('cannot read', path, 'read', cause);
+        }
+      }
+      return records;
+    });
+  },
+
+  readLink(path) {
+    try {
+      return readlinkSync(path);
+    } catch (cause) {
+      throw fileError('cannot read the link', path, 'readlink', cause);
+    }
+  },
+};
+
+const MOST_TEXT_BYTES = 1 << 20;
+
+/** A text file of `/proc` or `/sys` whole, without the newline at its end. Throws `ERR_FILE`. */
+export function readText(files: HostFiles, path: string): string {
+  return Buffer.from(files.read(path, MOST_TEXT_BYTES)).toString('utf8').trimEnd();
+}
+
+/** As {@link readText}, but null where the file cannot be read. */
+export function readTextOrNull(files: HostFiles, path: string): string | null {
+  try {
+    return readText(files, path);
+  } catch (error) {
+    if (error instanceof LatchclockError) return null;
+    throw error;
+  }
+}

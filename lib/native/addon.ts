@@ -1,0 +1,149 @@
+/**
+ * The typed interface of the native addon. It does only what JavaScript cannot: instructions, raw memory,
+ * threads, tight loops. Every function throws {@link LatchclockError} only.
+ */
+
+/** How the counter is read: unfenced, after `lfence`, or by `rdtscp`. The numbers are the addon's. */
+export const CounterMethod = { rdtsc: 0, 'lfence-rdtsc': 1, rdtscp: 2 } as const;
+export type CounterMethodName = keyof typeof CounterMethod;
+type CounterMethodId = (typeof CounterMethod)[CounterMethodName];
+
+/** The separate ways to ask the kernel for a clock. The numbers are the addon's. */
+export const ClockPath = { vdso: 0, libc: 1, syscall: 2 } as const;
+export type ClockPathName = keyof typeof ClockPath;
+type ClockPathId = (typeof ClockPath)[ClockPathName];
+
+/** Where a reading in a bracket comes from: a path, or own arithmetic on the kernel's page. */
+export const ReadingSource = { ...ClockPath, page: 3 } as const;
+export type ReadingSourceName = keyof typeof ReadingSource;
+type ReadingSourceId = (typeof ReadingSource)[ReadingSourceName];
+
+/** The kernel's clock discipline, read by `adjtimex` without changing it. */
+export interface Adjtimex {
+  /** TIME_OK 0, TIME_INS 1, TIME_DEL 2, TIME_OOP 3, TIME_WAIT 4, TIME_ERROR 5 (not synchronised). */
+  state: number;
+  /** STA_* bits. */
+  status: number;
+  /** Frequency correction in units of 2^-16 ppm. */
+  frequency: bigint;
+  /** Remaining phase correction: microseconds, or nanoseconds if STA_NANO (0x2000) is set. */
+  offset: bigint;
+  maxErrorUs: bigint;
+  estErrorUs: bigint;
+  /** Microseconds per USER_HZ tick, nominally 10000. */
+  tickUs: bigint;
+  taiOffsetSeconds: number;
+}
+
+/** Where the words of one clock lie in the running kernel's page: byte offsets from the page's start. */
+export interface PageClock {
+  /** Address of the page that is read: page-aligned, in the pages right below the vDSO. */
+  address: bigint;
+  seq: number;
+  mode: number;
+  cycleLast: number;
+  /** Null on kernels whose arithmetic knows no such limit (before 6.10). */
+  maxCycles: number | null;
+  mult: number;
+  shift: number;
+  seconds: number;
+  nanoseconds: number;
+  /** A coarse clock takes no counter and keeps plain nanoseconds. */
+  coarse: boolean;
+  /** Offset of the time namespace, nanoseconds, added after the shift. */
+  namespaceNs: bigint;
+}
+
+/** What a bracketing loop counted. All are below 2^53. */
+export interface BracketTally {
+  samples: number;
+  /** Samples in which the page was rewritten between their first and last instruction. */
+  acrossUpdate: number;
+  /** Samples outside their bracket while the page stood still. */
+  outside: number;
+  /** Samples outside their bracket among those in which the page was rewritten. */
+  outsideAcrossUpdate: number;
+  /** Largest distance outside, nanoseconds. */
+  worstNs: number;
+  /** Copies of the page thrown away because the writer came between. */
+  retries: number;
+  widthSumNs: number;
+  widthMinNs: number;
+  /** Rows written to each buffer. */
+  rows: number;
+  outsideRows: number;
+}
+
+/** Words of a row of {@link Addon.bracket}. */
+export const BRACKET_ROW_WORDS = 24;
+
+/** How often a vDSO call entered the kernel. */
+export interface KernelEntries {
+  calls: number;
+  kernelEntries: number;
+  /** Errno of a call that failed otherwise, 0 if none did. */
+  errorNumber: number;
+}
+
+export interface Addon {
+  /**
+   * Gives the addon the way to build errors; `where` names the function, `errorNumber` is 0 unless the system
+   * call `syscall` failed.
+   */
+  setErrorFactory(
+    factory: (code: string, what: string, where: string, errorNumber: number, syscall: string) => Error,
+  ): void;
+
+  /** Whether this thread may read the counter (`PR_GET_TSC`); `unknown` where the question is refused. */
+  counterState(): 'enabled' | 'disabled' | 'unknown';
+  /** CPUID registers eax, ebx, ecx, edx. Throws `ERR_COUNTER_UNSUPPORTED` where CPUID traps. */
+  cpuid(leaf: number, subleaf: number): Uint32Array;
+  /** One reading, cycles (unsigned 64 bits). Throws `ERR_COUNTER_DISABLED`, `ERR_COUNTER_UNSUPPORTED`. */
+  readCounter(method: CounterMethodId): bigint;
+  /**
+   * As many readings as `cycles` holds (as signed words: `BigInt.asUintN(64, x)` gives the cycles); with
+   * `rdtscp`, TSC_AUX (node << 12 | cpu) of each into `aux`, which has the same length.
+   */
+  readCounters(method: CounterMethodId, cycles: BigInt64Array, aux?: Uint32Array): void;
+
+  /** Nanoseconds since the clock's epoch, by exactly the path. Throws `ERR_SYSTEM_CALL`, `ERR_NO_VDSO`. */
+  readClock(path: ClockPathId, clockId: number): bigint;
+  /** As many readings as `ns` holds. */
+  readClocks(path: ClockPathId, clockId: number, ns: BigInt64Array): void;
+  /** `clock_getres` in nanoseconds. */
+  clockResolution(path: ClockPathId, clockId: number): bigint;
+  adjtimex(): Adjtimex;
+  /**
+   * Counts how many of `calls` calls of the vDSO's `clock_gettime` enter the kernel, for each clock id (a
+   * negative id as its unsigned word): in a thread of its own whose seccomp filter traps the system call.
+   */
+  countKernelEntries(clockIds: Uint32Array, calls: number): KernelEntries[];
+
+  /** Address of the vDSO's ELF header, null if the process has none. */
+  vdsoBase(): bigint | null;
+  /** Address of a vDSO symbol as the dynamic linker resolves it, null if there is none. */
+  vdsoSymbol(name: string, version: string): bigint | null;
+  /** A copy of this process's memory; memory that cannot be read throws `ERR_MEMORY_FAULT`, no signal. */
+  copyMemory(address: bigint, length: number): Uint8Array;
+
+  /**
+   * Takes `count` samples of `outer, inner, outer` readings of one clock and judges each: inside if the inner
+   * reading lies between the outer ones. Every `rowEvery`-th sample is written to `rows`, every one outside
+   * to `outsideRows`, each while there is room, {@link BRACKET_ROW_WORDS} words a row.
+   */
+  bracket(
+    outer: ReadingSourceId,
+    inner: ReadingSourceId,
+    clockId: number,
+    page: PageClock | null,
+    count: number,
+    rowEvery: number,
+    rows: BigInt64Array,
+    outsideRows: BigInt64Array,
+  ): BracketTally;
+
+  /** CPUs that the calling thread may run on, ascending. */
+  cpuAffinity(): number[];
+  /** Restricts the calling thread (no other) to `cpus`. Throws `ERR_SYSTEM_CALL` if none is allowed. */
+  setCpuAffinity(cpus: Uint32Array): void;
+}

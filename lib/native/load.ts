@@ -1,0 +1,83 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { getSystemErrorName } from 'node:util';
+import { LatchclockError, type LatchclockErrorCode } from '../errors.js';
+import type { Addon } from './addon.js';
+
+/** What the caller of a native function can do about an error, by its code. */
+const REMEDIES: Partial<Record<LatchclockErrorCode, string>> = {
+  ERR_COUNTER_DISABLED: 'enable it with prctl(PR_SET_TSC, PR_TSC_ENABLE) before this thread reads clocks',
+  ERR_COUNTER_UNSUPPORTED: 'read the counter by another method',
+  ERR_NO_VDSO: "use the path 'syscall'; boot without vdso=0 to have a vDSO",
+  ERR_RETRIES: 'the writer of the page seems stuck: read the clock by system call',
+};
+
+function nativeError(
+  code: string,
+  what: string,
+  where: string,
+  errorNumber: number,
+  syscall: string,
+): LatchclockError {
+  const known = code as LatchclockErrorCode;
+  const todo = REMEDIES[known];
+  const remedy = todo === undefined ? {} : { todo };
+  if (errorNumber === 0) return new LatchclockError(known, what, { where, ...remedy });
+  const errno = getSystemErrorName(-errorNumber);
+  return new LatchclockError(known, `${syscall} failed with ${errno}`, { where, errno, syscall, ...remedy });
+}
+
+export interface LoadOptions {
+  platform?: string;
+  arch?: string;
+  /** Folder of the package: where `build/` or `prebuilds/` lie. */
+  root?: string;
+}
+
+/**
+ * Loads the native addon afresh. Throws `ERR_UNSUPPORTED_PLATFORM` off x86-64 Linux, `ERR_ADDON_MISSING` with
+ * every attempt and the next step to take.
+ */
+export function loadAddon(options: LoadOptions = {}): Addon {
+  const platform = options.platform ?? process.platform;
+  const arch = options.arch ?? process.arch;
+  if (platform !== 'linux' || arch !== 'x64') {
+    throw new LatchclockError('ERR_UNSUPPORTED_PLATFORM', `latchclock reads clocks of x86-64 Linux only`, {
+      where: `this is ${arch} ${platform}`,
+      todo: 'run it on an x86-64 Linux host',
+    });
+  }
+  const root = options.root ?? fileURLToPath(new URL('../..', import.meta.url));
+  const require = createRequire(import.meta.url);
+  const nodeGypBuild = require('node-gyp-build') as { resolve(root: string): string };
+  let file: string;
+  try {
+    file = nodeGypBuild.resolve(root);
+  } catch (cause) {
+    throw new LatchclockError('ERR_ADDON_MISSING', 'the native addon is not built', {
+      where: `looked in build/Release, build/Debug and prebuilds/linux-x64 of ${root}`,
+      todo: "run 'npm run install' there (it needs python3, make and g++)",
+      cause,
+    });
+  }
+  let addon: Addon;
+  try {
+    addon = require(file) as Addon;
+  } catch (cause) {
+    throw new LatchclockError('ERR_ADDON_MISSING', 'the native addon cannot be loaded', {
+      where: `${file}: ${cause instanceof Error ? cause.message.split('\n')[0] : String(cause)}`,
+      todo: `rebuild it for Node ${process.versions.node} with 'npm rebuild latchclock'`,
+      cause,
+    });
+  }
+  addon.setErrorFactory(nativeError);
+  return addon;
+}
+
+let loaded: Addon | undefined;
+
+/** The addon, loaded on first use. Throws as {@link loadAddon}. */
+export function getAddon(): Addon {
+  loaded ??= loadAddon();
+  return loaded;
+}

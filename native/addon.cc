@@ -1,0 +1,18 @@
+#include "binding/binding.h"
+
+namespace latchclock::binding {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new AddonData());
+  ExportErrors(env, exports);
+  ExportCounter(env, exports);
+  ExportPosixClock(env, exports);
+  ExportMemory(env, exports);
+  ExportBracket(env, exports);
+  ExportThread(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(latchclock, Init)
+
+}  // namespace latchclock::binding

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <napi.h>
+
+#include "../core/status.h"
+
+namespace latchclock::binding {
+
+// What each environment (the main thread, every worker) keeps of its own.
+struct AddonData {
+  // (code, what, where, errno, systemCall) => Error. Set once by the loader, so that every error raised here
+  // is of the package's one class.
+  Napi::FunctionReference error_factory;
+};
+
+// Each raises a JavaScript exception; the caller returns at once.
+void ThrowError(Napi::Env env, const char* code, const char* what, const char* where,
+                const Outcome& outcome = {});
+// `where` names the exported function.
+void ThrowOutcome(Napi::Env env, const Outcome& outcome, const char* where);
+
+// Each file of this folder adds its functions to the addon's exports.
+void ExportCounter(Napi::Env env, Napi::Object exports);
+void ExportPosixClock(Napi::Env env, Napi::Object exports);
+void ExportMemory(Napi::Env env, Napi::Object exports);
+void ExportBracket(Napi::Env env, Napi::Object exports);
+void ExportThread(Napi::Env env, Napi::Object exports);
+void ExportErrors(Napi::Env env, Napi::Object exports);
+
+}  // namespace latchclock::binding

@@ -1,0 +1,57 @@
+#include "../core/bracket.h"
+
+#include "arguments.h"
+#include "binding.h"
+
+namespace latchclock::binding {
+namespace {
+
+// bracket(outer, inner, clockId, page | null, count, rowEvery, rows, outsideRows) => tally
+Napi::Value Bracket(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments arguments(info, "bracket");
+  BracketRequest request = {};
+  request.outer = static_cast<ReadingSource>(arguments.Integer(0, "outer", 0, kReadingSources - 1));
+  request.inner = static_cast<ReadingSource>(arguments.Integer(1, "inner", 0, kReadingSources - 1));
+  request.id = static_cast<clockid_t>(arguments.Integer(2, "clockId", INT32_MIN, INT32_MAX));
+  arguments.Page(3, "page", &request.page, &request.clock);
+  request.count = static_cast<uint64_t>(arguments.Integer(4, "count", 1, 1'000'000'000));
+  request.row_every = static_cast<uint64_t>(arguments.Integer(5, "rowEvery", 1, 1'000'000'000));
+  size_t row_words = 0;
+  size_t outside_words = 0;
+  request.rows = arguments.Words64(6, "rows", &row_words);
+  request.outside_rows = arguments.Words64(7, "outsideRows", &outside_words);
+  if (!arguments.ok()) return {};
+  request.row_capacity = row_words / kRowWords;
+  request.outside_capacity = outside_words / kRowWords;
+
+  BracketTally tally;
+  const Outcome outcome = RunBracket(request, &tally);
+  if (!outcome.ok()) {
+    ThrowOutcome(env, outcome, arguments.function());
+    return {};
+  }
+  auto result = Napi::Object::New(env);
+  const auto set = [&](const char* name, uint64_t value) {
+    result.Set(name, Napi::Number::New(env, static_cast<double>(value)));
+  };
+  set("samples", tally.samples);
+  set("acrossUpdate", tally.across_update);
+  set("outside", tally.outside);
+  set("outsideAcrossUpdate", tally.outside_across_update);
+  set("worstNs", tally.worst_ns);
+  set("retries", tally.retries);
+  set("widthSumNs", tally.width_sum_ns);
+  set("widthMinNs", tally.width_min_ns);
+  set("rows", tally.rows);
+  set("outsideRows", tally.outside_rows);
+  return result;
+}
+
+}  // namespace
+
+void ExportBracket(Napi::Env env, Napi::Object exports) {
+  exports.Set("bracket", Napi::Function::New(env, Bracket, "bracket"));
+}
+
+}  // namespace latchclock::binding

@@ -1,0 +1,41 @@
+#include "../core/cpu_affinity.h"
+#include "arguments.h"
+#include "binding.h"
+
+namespace latchclock::binding {
+namespace {
+
+Napi::Value CpuAffinity(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::vector<int> cpus;
+  const Outcome outcome = GetCpuAffinity(&cpus);
+  if (!outcome.ok()) {
+    ThrowOutcome(env, outcome, "cpuAffinity");
+    return {};
+  }
+  auto result = Napi::Array::New(env, cpus.size());
+  for (size_t i = 0; i < cpus.size(); i++) {
+    result.Set(static_cast<uint32_t>(i), Napi::Number::New(env, cpus[i]));
+  }
+  return result;
+}
+
+void ChangeCpuAffinity(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "setCpuAffinity");
+  size_t length = 0;
+  const uint32_t* words = arguments.Words32(0, "cpus", &length);
+  if (!arguments.ok()) return;
+  std::vector<int> cpus(length);
+  for (size_t i = 0; i < length; i++) cpus[i] = static_cast<int>(words[i]);
+  const Outcome outcome = SetCpuAffinity(cpus);
+  if (!outcome.ok()) ThrowOutcome(info.Env(), outcome, arguments.function());
+}
+
+}  // namespace
+
+void ExportThread(Napi::Env env, Napi::Object exports) {
+  exports.Set("cpuAffinity", Napi::Function::New(env, CpuAffinity, "cpuAffinity"));
+  exports.Set("setCpuAffinity", Napi::Function::New(env, ChangeCpuAffinity, "setCpuAffinity"));
+}
+
+}  // namespace latchclock::binding

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <vector>
+
+#include "status.h"
+
+namespace latchclock {
+
+// The CPUs that the calling thread may run on, ascending; any number of CPUs.
+Outcome GetCpuAffinity(std::vector<int>* cpus);
+// Restricts the calling thread to `cpus`. An empty set, or one without an allowed CPU, is EINVAL.
+Outcome SetCpuAffinity(const std::vector<int>& cpus);
+
+}  // namespace latchclock

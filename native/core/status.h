@@ -1,0 +1,30 @@
+#pragma once
+
+namespace latchclock {
+
+// What became of a request to the core. The core neither throws nor prints: every failure is one of these.
+enum class Status {
+  kOk,
+  kBadArgument,
+  kCounterDisabled,     // reading the counter would raise SIGSEGV in this thread
+  kCounterUnsupported,  // the CPU, or a supervisor that traps CPUID, lacks the instruction
+  kNoVdso,              // the process has no vDSO, or the vDSO lacks the symbol
+  kSystemCall,          // a system call failed: see the errno beside
+  kMemoryFault,         // the memory asked for cannot be read
+  kRetries,             // a bounded loop ran out
+};
+
+// A status with the errno and the name of the call that failed, if it was one.
+struct Outcome {
+  Status status = Status::kOk;
+  int error_number = 0;
+  const char* call = "";
+
+  bool ok() const { return status == Status::kOk; }
+  static Outcome Failed(Status status) { return {status, 0, ""}; }
+  static Outcome FailedCall(const char* call, int error_number) {
+    return {Status::kSystemCall, error_number, call};
+  }
+};
+
+}  // namespace latchclock
