@@ -53,7 +53,8 @@ export function findKernelMappings(addon: Addon, files: HostFiles): KernelMappin
     const start = BigInt(`0x${startHex}`);
     const end = BigInt(`0x${endHex}`);
     if (region === '[vdso]') mappings.vdso = { start, end };
-    if (region === '[vvar]' || region === '[vvar_vclock]') mappings.pages.push(...pagesOf(region, start, end));
+    if (region === '[vvar]' || region === '[vvar_vclock]')
+      mappings.pages.push(...pagesOf(region, start, end));
   }
   return mappings;
 }

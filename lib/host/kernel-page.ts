@@ -1,6 +1,11 @@
 import { isLatchclockError, LatchclockError } from '../errors.js';
 import type { Addon, PageClock } from '../native/addon.js';
-import { basetimeOffsets, clockOffsets, KNOWN_LAYOUTS, type KernelPageLayout } from '../page/kernel-layout.js';
+import {
+  basetimeOffsets,
+  clockOffsets,
+  type KernelPageLayout,
+  KNOWN_LAYOUTS,
+} from '../page/kernel-layout.js';
 import {
   ClockMode,
   decodeKernelPage,
@@ -114,11 +119,15 @@ export function findKernelPage(addon: Addon, files: HostFiles): ProvedKernelPage
       }
     }
   }
-  throw new LatchclockError('ERR_PAGE_NOT_PROVED', "no known layout of the kernel's page agrees with the clocks", {
-    where: `tried ${refused.length === 0 ? 'none: no page can be read' : [...new Set(refused.map((r) => r.layout))].join(', ')}`,
-    todo: `make ${BTF_PATH} readable (CONFIG_DEBUG_INFO_BTF)`,
-    cause: refused,
-  });
+  throw new LatchclockError(
+    'ERR_PAGE_NOT_PROVED',
+    "no known layout of the kernel's page agrees with the clocks",
+    {
+      where: `tried ${refused.length === 0 ? 'none: no page can be read' : [...new Set(refused.map((r) => r.layout))].join(', ')}`,
+      todo: `make ${BTF_PATH} readable (CONFIG_DEBUG_INFO_BTF)`,
+      cause: refused,
+    },
+  );
 }
 
 const MOST_SNAPSHOT_ATTEMPTS = 10_000;

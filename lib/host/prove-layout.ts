@@ -53,7 +53,11 @@ export function isPlausible(snapshot: KernelPageSnapshot): boolean {
     const mask = words.mask ?? (1n << 64n) - 1n;
     const isMask = mask !== 0n && (mask & (mask + 1n)) === 0n;
     return (
-      modes.includes(words.mode) && isMask && words.mult > 0n && words.shift <= 32 && words.mode === snapshot.main.mode
+      modes.includes(words.mode) &&
+      isMask &&
+      words.mult > 0n &&
+      words.shift <= 32 &&
+      words.mode === snapshot.main.mode
     );
   });
 }

@@ -81,7 +81,14 @@ const TABLE: readonly TableRow[] = [
     rawCopy: 368,
     hrtimerRes: 360,
   },
-  { kernels: 'linux-6.12', struct: 'vdso_data', start: 128, hasMaxCycles: true, rawCopy: 376, hrtimerRes: 368 },
+  {
+    kernels: 'linux-6.12',
+    struct: 'vdso_data',
+    start: 128,
+    hasMaxCycles: true,
+    rawCopy: 376,
+    hrtimerRes: 368,
+  },
   {
     kernels: 'linux-6.13..6.14',
     struct: 'vdso_data',
@@ -90,7 +97,14 @@ const TABLE: readonly TableRow[] = [
     rawCopy: 248,
     hrtimerRes: 240,
   },
-  { kernels: 'linux-6.15', struct: 'vdso_clock', start: 0, hasMaxCycles: true, rawCopy: 232, hrtimerRes: 472 },
+  {
+    kernels: 'linux-6.15',
+    struct: 'vdso_clock',
+    start: 0,
+    hasMaxCycles: true,
+    rawCopy: 232,
+    hrtimerRes: 472,
+  },
   {
     kernels: 'linux-6.18..7.2',
     struct: 'vdso_clock',
@@ -115,7 +129,8 @@ export const KNOWN_LAYOUTS: readonly KernelPageLayout[] = TABLE.map((row) => ({
 export function compareLayouts(a: KernelPageLayout, b: KernelPageLayout): string[] {
   const differences: string[] = [];
   const note = (field: string, inA: number | null, inB: number | null): void => {
-    if (inA !== inB) differences.push(`${field}: ${inA ?? 'none'} in ${a.name}, ${inB ?? 'none'} in ${b.name}`);
+    if (inA !== inB)
+      differences.push(`${field}: ${inA ?? 'none'} in ${a.name}, ${inB ?? 'none'} in ${b.name}`);
   };
   for (const copy of ['main', 'raw'] as const) {
     for (const field of Object.keys(a[copy]) as (keyof KernelClockOffsets)[]) {

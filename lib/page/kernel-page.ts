@@ -1,6 +1,11 @@
 import { LatchclockError } from '../errors.js';
 import { NS_PER_SEC } from '../units.js';
-import { basetimeOffsets, clockOffsets, type KernelClockOffsets, type KernelPageLayout } from './kernel-layout.js';
+import {
+  basetimeOffsets,
+  clockOffsets,
+  type KernelClockOffsets,
+  type KernelPageLayout,
+} from './kernel-layout.js';
 import { isCoarse, PAGE_CLOCKS, type PageClockName } from './posix-clocks.js';
 import type { Segment } from './segment.js';
 

@@ -1,0 +1,67 @@
+import type { CounterAnchor } from '../host/frequency.js';
+import type { Host } from '../host/host.js';
+import type { Budget } from './budget.js';
+import type { Random } from './random.js';
+
+export type CheckStatus = 'pass' | 'fail' | 'warn' | 'skip';
+export const CHECK_STATUSES: readonly CheckStatus[] = ['pass', 'fail', 'warn', 'skip'];
+
+/** Figures that back a verdict. Integers of 64 bits are `bigint`: decimal strings in JSON. */
+export type EvidenceValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | readonly EvidenceValue[]
+  | { readonly [key: string]: EvidenceValue };
+export type Evidence = Readonly<Record<string, EvidenceValue>>;
+
+interface VerdictBase {
+  /** What was seen, with the telling figure: one sentence. */
+  readonly reason: string;
+  /** How wrong the statement can be at most: the resolution of what it rests on. */
+  readonly bound: string;
+  readonly evidence: Evidence;
+}
+
+/** What a check found. All but a pass say what it means for the user and what to do, or what would let it run. */
+export type Verdict =
+  | (VerdictBase & { readonly status: 'pass'; readonly advice?: undefined })
+  | (VerdictBase & { readonly status: 'fail' | 'warn' | 'skip'; readonly advice: string });
+
+export type CheckGroup = 'counter' | 'clock' | 'vdso' | 'page';
+
+export interface CheckContext {
+  readonly host: Host;
+  readonly budget: Budget;
+  /** CPUs to measure on, ascending. */
+  readonly cpus: readonly number[];
+  readonly random: Random;
+  /** The counter against monotonic-raw at the start of the run; null where the counter cannot be read. */
+  readonly startAnchor: CounterAnchor | null;
+  /** Tells how far this check is, from 0 to 1. */
+  progress(fraction: number): void;
+  /** Lets timers and signals in; every loop calls it at least each tenth of a second. Throws if aborted. */
+  breathe(milliseconds?: number): Promise<void>;
+}
+
+/** Holds one claim of a host against evidence. */
+export interface Check {
+  readonly id: `${CheckGroup}.${string}`;
+  readonly claim: string;
+  /** Measured over the whole run: executed after the others. */
+  readonly last?: true;
+  run(context: CheckContext): Promise<Verdict> | Verdict;
+}
+
+export type CheckResult = Verdict & {
+  readonly id: string;
+  readonly group: CheckGroup;
+  readonly claim: string;
+  readonly durationMs: number;
+};
+
+export function groupOf(check: Check): CheckGroup {
+  return check.id.slice(0, check.id.indexOf('.')) as CheckGroup;
+}

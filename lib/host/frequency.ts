@@ -1,0 +1,45 @@
+import type { Addon } from '../native/addon.js';
+import { ClockPath, CounterMethod } from '../native/addon.js';
+import { CLOCK_IDS } from '../page/posix-clocks.js';
+
+/** A reading of monotonic-raw between two readings of the counter. */
+export interface CounterAnchor {
+  before: bigint;
+  ns: bigint;
+  after: bigint;
+}
+
+/** A measured frequency, with the bound that the brackets give. */
+export interface MeasuredFrequency {
+  hz: number;
+  /** The true frequency relative to monotonic-raw lies within this, parts per million either way. */
+  boundPpm: number;
+  spanNs: bigint;
+}
+
+const TRIES = 200;
+
+/** The narrowest of many brackets: counter, monotonic-raw by system call, counter. Throws as the readings do. */
+export function takeAnchor(addon: Addon): CounterAnchor {
+  let best: CounterAnchor | null = null;
+  for (let i = 0; i < TRIES; i++) {
+    const before = addon.readCounter(CounterMethod['lfence-rdtsc']);
+    const ns = addon.readClock(ClockPath.syscall, CLOCK_IDS['monotonic-raw']);
+    const after = addon.readCounter(CounterMethod['lfence-rdtsc']);
+    if (best === null || after - before < best.after - best.before) best = { before, ns, after };
+  }
+  return best as CounterAnchor;
+}
+
+/**
+ * The counter's frequency against monotonic-raw between two anchors. Between the two clock readings at least
+ * `second.before - first.after` and at most `second.after - first.before` cycles passed, and the clock's values
+ * are floors, so that the time between them is known to 1 ns either way.
+ */
+export function measureFrequency(first: CounterAnchor, second: CounterAnchor): MeasuredFrequency {
+  const spanNs = second.ns - first.ns;
+  const lowest = (Number(second.before - first.after) * 1e9) / (Number(spanNs) + 1);
+  const highest = (Number(second.after - first.before) * 1e9) / (Number(spanNs) - 1);
+  const hz = (lowest + highest) / 2;
+  return { hz, boundPpm: ((highest - lowest) / 2 / hz) * 1e6, spanNs };
+}

@@ -1,0 +1,37 @@
+import type { HostFiles } from './files.js';
+
+/** What the kernel's log says of the counter. */
+export interface KernelLogFacts {
+  /** `clocksource: tsc: mask: ... max_cycles: ..., max_idle_ns: ...`, the last such line. */
+  tscClocksource: { maxCycles: bigint; maxIdleNs: bigint } | null;
+  /** `tsc: Detected ... MHz` or `Refined TSC clocksource calibration: ... MHz`, the last, MHz. */
+  tscMhz: number | null;
+  /** Lines in which the kernel doubts the counter, as written. */
+  doubts: string[];
+}
+
+const MOST_RECORDS = 100_000;
+const CLOCKSOURCE = /clocksource: tsc: mask: \S+ max_cycles: (0x[0-9a-f]+), max_idle_ns: (\d+) ns/;
+const FREQUENCY = /tsc: (?:Detected|Refined TSC clocksource calibration:) ([\d.]+) MHz/;
+const DOUBT = /tsc.*unstable|TSC.*unsynchroni[sz]ed|TSC warp|TSC ADJUST differs|Firmware Bug.*TSC/i;
+
+/**
+ * Reads the kernel's log (`/dev/kmsg`). It can have lost its first lines.
+ *
+ * @throws LatchclockError `ERR_FILE` where it may not be read (`dmesg_restrict`)
+ */
+export function readKernelLog(files: HostFiles): KernelLogFacts {
+  const facts: KernelLogFacts = { tscClocksource: null, tscMhz: null, doubts: [] };
+  for (const record of files.readRecords('/dev/kmsg', MOST_RECORDS)) {
+    // "prefix;message" and then lines of properties.
+    const message = record.slice(record.indexOf(';') + 1).split('\n', 1)[0] as string;
+    const clocksource = CLOCKSOURCE.exec(message);
+    if (clocksource?.[1] !== undefined && clocksource[2] !== undefined) {
+      facts.tscClocksource = { maxCycles: BigInt(clocksource[1]), maxIdleNs: BigInt(clocksource[2]) };
+    }
+    const frequency = FREQUENCY.exec(message);
+    if (frequency?.[1] !== undefined) facts.tscMhz = Number(frequency[1]);
+    if (DOUBT.test(message)) facts.doubts.push(message);
+  }
+  return facts;
+}

@@ -1,0 +1,50 @@
+import { isLatchclockError, LatchclockError } from '../errors.js';
+import type { Addon } from '../native/addon.js';
+import { parseVdsoElf, type VdsoElf } from './elf.js';
+import type { HostFiles } from './files.js';
+import { findKernelMappings, PAGE_SIZE } from './kernel-mappings.js';
+
+/** The vDSO as it is mapped in this process. */
+export interface VdsoImage {
+  base: bigint;
+  /** Bytes of the mapping: by the map of the process, else by the image's own program headers. */
+  size: number;
+  elf: VdsoElf;
+}
+
+/**
+ * Copies and parses this process's vDSO.
+ *
+ * @throws LatchclockError `ERR_NO_VDSO` if there is none, `ERR_BAD_ELF` if it is malformed
+ */
+export function readVdso(addon: Addon, files: HostFiles): VdsoImage {
+  const base = addon.vdsoBase();
+  if (base === null) {
+    throw new LatchclockError('ERR_NO_VDSO', 'the process has no vDSO', {
+      where: 'auxiliary vector, AT_SYSINFO_EHDR',
+      todo: 'boot without vdso=0; some sandboxes (gVisor) have none',
+    });
+  }
+  const end = findKernelMappings(addon, files).vdso?.end ?? null;
+  if (end !== null) {
+    const size = Number(end - base);
+    return { base, size, elf: parseVdsoElf(addon.copyMemory(base, size)) };
+  }
+  return growUntilWhole(addon, base);
+}
+
+const MOST_PAGES = 16;
+
+/** Without a map of the process: takes page after page until the image is as long as its own headers say. */
+function growUntilWhole(addon: Addon, base: bigint): VdsoImage {
+  for (let pages = 1; ; pages++) {
+    const size = pages * PAGE_SIZE;
+    const image = addon.copyMemory(base, size);
+    try {
+      const elf = parseVdsoElf(image);
+      if (elf.loadSize <= size) return { base, size, elf };
+    } catch (error) {
+      if (!isLatchclockError(error, 'ERR_BAD_ELF') || pages === MOST_PAGES) throw error;
+    }
+  }
+}
