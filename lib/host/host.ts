@@ -1,11 +1,12 @@
 import { release } from 'node:os';
 import { LatchclockError } from '../errors.js';
 import type { Addon } from '../native/addon.js';
+import { getAddon } from '../native/load.js';
 import { ClockMode } from '../page/kernel-page.js';
 import { frequencyHz } from '../page/segment.js';
 import { type ClocksourceFacts, readClocksourceFacts } from './clocksource.js';
 import { type CounterFacts, readCounterFacts } from './counter-facts.js';
-import type { HostFiles } from './files.js';
+import { type HostFiles, machineFiles } from './files.js';
 import { findKernelPage, type ProvedKernelPage, readKernelPage } from './kernel-page.js';
 import { readTimeNamespaceFacts, type TimeNamespaceFacts } from './time-namespace.js';
 import { readVdso, type VdsoImage } from './vdso.js';
@@ -100,4 +101,14 @@ export function summarizeHost(host: Host): HostSummary {
     timeNamespace: page?.inTimeNamespace ?? host.namespace().inTimeNamespace,
     privileged: process.geteuid?.() === 0,
   };
+}
+
+/**
+ * The machine that this process runs on.
+ *
+ * @throws LatchclockError `ERR_UNSUPPORTED_PLATFORM` off x86-64 Linux, `ERR_ADDON_MISSING` where the addon is not
+ *   built
+ */
+export function openMachine(): Host {
+  return openHost(getAddon(), machineFiles);
 }

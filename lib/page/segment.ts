@@ -7,7 +7,7 @@ import { U64_MAX, wrapU64 } from '../units.js';
  * | rule | counter behind the base | counter at or past `base + maxDelta` |
  * |---|---|---|
  * | `refuse` | an error | an error |
- * | `clamp-wide` | the value at the base | the exact value (128-bit product): Linux 6.10 and later |
+ * | `clamp-wide` | the value at the base | 128-bit product and sum, 64 bits after the shift: Linux 6.10 and later |
  * | `clamp-narrow` | the value at the base | product and sum wrap at 64 bits: Linux before 6.10 |
  *
  * `clamp-wide` works on 63-bit cycles and calls a counter "behind" when bit 62 of the difference is set;
@@ -52,6 +52,11 @@ function nsAtNarrow(segment: Segment, delta: bigint): bigint {
   return segment.wholeNs + (wrapU64(segment.scaledNs + delta * segment.mult) >> BigInt(segment.shift));
 }
 
+/** A 128-bit product and sum, of which the kernel's function returns 64 bits after the shift. */
+function nsAtWide(segment: Segment, delta: bigint): bigint {
+  return segment.wholeNs + wrapU64((segment.scaledNs + delta * segment.mult) >> BigInt(segment.shift));
+}
+
 /**
  * The clock's value at a counter reading, nanoseconds, rounded down (towards minus infinity), bit for bit as the
  * page's own reader computes it.
@@ -78,7 +83,7 @@ export function evaluate(segment: Segment, cycles: bigint): bigint {
       const delta = wrapU64((cycles & S64_MAX) - segment.base);
       if (delta < segment.maxDelta) return nsAtNarrow(segment, delta);
       if ((delta & BIT_62) !== 0n) return nsAt(segment, 0n);
-      return nsAt(segment, delta & S64_MAX);
+      return nsAtWide(segment, delta & S64_MAX);
     }
     case 'clamp-narrow':
       return nsAtNarrow(segment, cycles > segment.base ? cycles - segment.base : 0n);

@@ -1,0 +1,171 @@
+import { measureFrequency, takeAnchor } from '../host/frequency.js';
+import { kernelCounterHz, orNull } from '../host/host.js';
+import { readKernelLog } from '../host/kernel-log.js';
+import { readKernelPage } from '../host/kernel-page.js';
+import { ppmBetween } from '../units.js';
+import { formatHz, formatPpm } from './format.js';
+import type { Check, CheckContext, Evidence, Verdict } from './model.js';
+
+const invariant: Check = {
+  id: 'counter.invariant',
+  claim: 'The counter runs at one rate in every power state',
+  run({ host }) {
+    const facts = host.counter();
+    const { current, bootParameters } = host.clocksource();
+    const log = orNull(() => readKernelLog(host.files));
+    const doubts = log?.doubts ?? [];
+    const evidence: Evidence = {
+      invariant: facts.invariant,
+      tscAdjust: facts.tscAdjust,
+      rdtscp: facts.rdtscp,
+      hypervisor: facts.hypervisor,
+      clocksource: current,
+      bootParameters,
+      kernelDoubts: log === null ? null : doubts,
+    };
+    const bound = 'what CPUID leaf 0x80000007 and the kernel say; nothing was timed';
+    const source = `clocksource ${current ?? 'not told'}`;
+    if (facts.invariant) {
+      return { status: 'pass', reason: `CPUID announces it; ${source}`, bound, evidence };
+    }
+    const reason = `CPUID does not announce it; ${source}`;
+    if (facts.hypervisor !== null) {
+      return {
+        status: 'warn',
+        reason: `${reason}, ${facts.hypervisor}`,
+        bound,
+        evidence,
+        advice:
+          'The hypervisor hides the bit, often to keep the machine migratable: after a migration the counter may ' +
+          'run at another rate. Ask for the invariant TSC (QEMU: -cpu host,+invtsc) or use kvm-clock or Hyper-V time.',
+      };
+    }
+    return {
+      status: 'fail',
+      reason,
+      bound,
+      evidence,
+      advice:
+        'Time kept by this counter drifts with frequency and sleep states. Let the kernel use another clocksource ' +
+        '(remove tsc=reliable and clocksource=tsc from the boot parameters).',
+    };
+  },
+};
+
+/** A frequency that somebody declares, against the one in force. */
+interface Declared {
+  by: string;
+  hz: number;
+}
+
+function declaredFrequencies({ host }: CheckContext): Declared[] {
+  const facts = orNull(() => host.counter());
+  const declared: Declared[] = [];
+  if (facts?.crystalHz != null) declared.push({ by: 'CPUID leaf 0x15', hz: Number(facts.crystalHz) });
+  if (facts?.hypervisorTscKhz != null) declared.push({ by: 'hypervisor', hz: facts.hypervisorTscKhz * 1000 });
+  const logMhz = orNull(() => readKernelLog(host.files))?.tscMhz ?? null;
+  if (logMhz !== null) declared.push({ by: 'kernel log', hz: logMhz * 1e6 });
+  return declared;
+}
+
+// More than NTP can correct: adjtimex(2) takes at most 500 ppm either way.
+const NTP_LIMIT_PPM = 500;
+
+/** The correction in force: how much faster the kernel runs monotonic than monotonic-raw, ppm. */
+function correctionPpm({ host }: CheckContext): number | null {
+  return orNull(() => {
+    const { main, raw } = readKernelPage(host.addon, host.page());
+    return ppmBetween(Number(main.mult), Number(raw.mult));
+  });
+}
+
+/** What the kernel cannot know better than: its mult is a whole number. */
+function multStepPpm({ host }: CheckContext): number {
+  return orNull(() => 1e6 / Number(readKernelPage(host.addon, host.page()).raw.mult)) ?? 0;
+}
+
+const frequency: Check = {
+  id: 'counter.frequency',
+  claim: 'CPUID, the hypervisor, the kernel and measurement agree on the frequency of the counter',
+  last: true,
+  async run(context) {
+    const { host, budget, startAnchor, breathe, progress } = context;
+    // The first reading of a run, so that the whole run lies between the two; where that failed, throw the reason.
+    const first = startAnchor ?? takeAnchor(host.addon);
+    const spanOf = (): number => Number(takeAnchor(host.addon).ns - first.ns) / 1e6;
+    for (let span = spanOf(); span < budget.frequencySpanMs; span = spanOf()) {
+      progress(span / budget.frequencySpanMs);
+      await breathe(Math.min(50, budget.frequencySpanMs - span + 1));
+    }
+    const measured = measureFrequency(first, takeAnchor(host.addon));
+    const kernelHz = kernelCounterHz(host);
+    const declared = declaredFrequencies(context);
+    // Without a kernel that counts by the TSC, monotonic-raw is another counter's: the comparison is then with
+    // what CPUID or the hypervisor declare.
+    const reference = kernelHz ?? declared[0]?.hz ?? null;
+    const correction = correctionPpm(context);
+    const against = reference === null ? null : ppmBetween(measured.hz, reference);
+    const declaredPpm = declared.map(({ by, hz }) => ({
+      by,
+      hz,
+      ppm: ppmBetween(hz, kernelHz ?? measured.hz),
+    }));
+    const evidence: Evidence = {
+      kernelHz,
+      measuredHz: measured.hz,
+      measuredPpm: against,
+      boundPpm: measured.boundPpm,
+      spanNs: measured.spanNs,
+      declared: declaredPpm,
+      correctionPpm: correction,
+    };
+    const bound = `±${formatPpm(measured.boundPpm)} over ${(Number(measured.spanNs) / 1e9).toFixed(1)} s, against monotonic-raw`;
+    if (reference === null || against === null) {
+      return {
+        status: 'skip',
+        reason: `measured ${formatHz(measured.hz)}, but nobody declares a frequency`,
+        bound,
+        evidence,
+        advice: 'With a TSC clocksource, or with CPUID leaf 0x15, there is something to compare with.',
+      };
+    }
+    const seen = `${formatHz(reference)}; measured ${formatPpm(against, true)}`;
+    // A reference that was only declared is good to NTP's limit; the kernel's own mult defines monotonic-raw.
+    const tolerance = kernelHz === null ? NTP_LIMIT_PPM : measured.boundPpm;
+    if (Math.abs(against) > tolerance) {
+      return {
+        status: 'fail',
+        reason: `${seen}, outside the bound`,
+        bound,
+        evidence,
+        advice:
+          'The counter does not run as the kernel reckons. After a migration or a suspended host that is a counter ' +
+          'with another rate: restart the machine, or use a paravirtual clocksource.',
+      };
+    }
+    const wrong = declaredPpm.filter(({ ppm }) => Math.abs(ppm) > NTP_LIMIT_PPM + multStepPpm(context));
+    if (wrong.length > 0) {
+      return {
+        status: 'warn',
+        reason: `${seen}; ${wrong.map(({ by, ppm }) => `${by} ${formatPpm(ppm, true)}`).join(', ')}`,
+        bound,
+        evidence,
+        advice:
+          'What is declared differs by more than NTP can correct: programs that take the frequency from there will ' +
+          "drift. Trust the kernel's figure.",
+      };
+    }
+    if (correction !== null && Math.abs(correction) >= NTP_LIMIT_PPM) {
+      return {
+        status: 'warn',
+        reason: `${seen}; clock corrected by ${formatPpm(correction, true)}`,
+        bound,
+        evidence,
+        advice: "The time daemon is at its limit, or slewing: look at 'chronyc tracking' or 'ntpq -c rv'.",
+      };
+    }
+    return { status: 'pass', reason: seen, bound, evidence } satisfies Verdict;
+  },
+};
+
+export const counterChecks: readonly Check[] = [invariant, frequency];

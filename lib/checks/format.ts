@@ -1,0 +1,26 @@
+/** A frequency for people: `2596.122 MHz`. */
+export function formatHz(hz: number): string {
+  return `${(hz / 1e6).toFixed(3)} MHz`;
+}
+
+/** Parts per million with as many digits as tell something; with a sign if `signed`. */
+export function formatPpm(ppm: number, signed = false): string {
+  const size = Math.abs(ppm);
+  const digits = size >= 100 ? 0 : size >= 1 ? 2 : 4;
+  return `${signed && ppm >= 0 ? '+' : ''}${ppm.toFixed(digits)} ppm`;
+}
+
+/** A count with thin groups: `1,000,000`. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** A number of nanoseconds, rounded to a tenth below 100. */
+export function formatNs(ns: number): string {
+  return `${ns < 100 ? Number(ns.toFixed(1)) : Math.round(ns)} ns`;
+}
+
+/** `1 sample`, `2 samples`. */
+export function plural(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,41 @@
+import { LatchclockError } from '../errors.js';
+import { clockChecks } from './clock.js';
+import { counterChecks } from './counter.js';
+import { type Check, groupOf } from './model.js';
+import { pageChecks } from './page.js';
+import { vdsoChecks } from './vdso.js';
+
+/** Every check, in the order in which results are shown. */
+export const CHECKS: readonly Check[] = [...counterChecks, ...clockChecks, ...vdsoChecks, ...pageChecks];
+
+function matches(check: Check, name: string): boolean {
+  return check.id === name || groupOf(check) === name;
+}
+
+/**
+ * The checks that `only` names, by id or group (all if it is empty), less those that `skip` names.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` for a name that is neither, or if nothing is left
+ */
+export function selectChecks(only: readonly string[], skip: readonly string[]): Check[] {
+  for (const name of [...only, ...skip]) {
+    if (!CHECKS.some((check) => matches(check, name))) {
+      throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no check or group '${name}'`, {
+        where: only.includes(name) ? 'only' : 'skip',
+        todo: `choose from ${[...new Set(CHECKS.map(groupOf))].join(', ')} or the ids that --list shows`,
+      });
+    }
+  }
+  const selected = CHECKS.filter(
+    (check) =>
+      (only.length === 0 || only.some((name) => matches(check, name))) &&
+      !skip.some((name) => matches(check, name)),
+  );
+  if (selected.length === 0) {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', 'no check is left', {
+      where: 'only, skip',
+      todo: 'skip fewer',
+    });
+  }
+  return selected;
+}

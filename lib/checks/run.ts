@@ -1,0 +1,190 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { isLatchclockError, LatchclockError, type LatchclockErrorCode } from '../errors.js';
+import { takeAnchor } from '../host/frequency.js';
+import { type Host, type HostSummary, orNull, summarizeHost } from '../host/host.js';
+import { isU64 } from '../units.js';
+import { BUDGETS, type BudgetName } from './budget.js';
+import {
+  CHECK_STATUSES,
+  type Check,
+  type CheckContext,
+  type CheckResult,
+  type CheckStatus,
+  groupOf,
+  type Verdict,
+} from './model.js';
+import { seededRandom } from './random.js';
+import { CHECKS, selectChecks } from './registry.js';
+
+export interface RunOptions {
+  /** How much to measure; `default` takes about 10 s. */
+  budget?: BudgetName;
+  /** Ids or groups of checks to run; all by default. */
+  only?: readonly string[];
+  /** Ids or groups of checks to leave out. */
+  skip?: readonly string[];
+  /** CPUs to measure on, a subset of the thread's affinity; by default all of it. */
+  cpus?: readonly number[];
+  /** Seed of every random choice, unsigned 64 bits; by default drawn from the clock. */
+  seed?: bigint;
+  /** Stops the run: checks that have ended are reported, the one under way as skipped. */
+  signal?: AbortSignal;
+  onProgress?(progress: RunProgress): void;
+}
+
+export interface RunProgress {
+  /** The check under way. */
+  id: string;
+  /** Checks that have ended, and how many there are. */
+  done: number;
+  total: number;
+  /** How far the check under way is, from 0 to 1. */
+  fraction: number;
+}
+
+export interface RunReport {
+  startedAt: Date;
+  durationMs: number;
+  host: HostSummary;
+  budget: BudgetName;
+  cpus: readonly number[];
+  seed: bigint;
+  checks: CheckResult[];
+  summary: Record<CheckStatus, number>;
+  /** True if the run was stopped before its end. */
+  interrupted: boolean;
+}
+
+/** What keeps a check from running, rather than making its claim false. */
+const CANNOT_RUN: readonly LatchclockErrorCode[] = [
+  'ERR_NO_VDSO',
+  'ERR_NO_KERNEL_PAGE',
+  'ERR_PAGE_NOT_PROVED',
+  'ERR_COUNTER_DISABLED',
+  'ERR_COUNTER_UNSUPPORTED',
+  'ERR_SYSTEM_CALL',
+  'ERR_FILE',
+];
+
+class Interrupted extends Error {}
+
+async function verdictOf(check: Check, context: CheckContext): Promise<Verdict> {
+  try {
+    return await check.run(context);
+  } catch (error) {
+    const bound = 'nothing was measured';
+    if (error instanceof Interrupted) {
+      return {
+        status: 'skip',
+        reason: 'interrupted',
+        bound,
+        evidence: {},
+        advice: 'Let the run come to its end.',
+      };
+    }
+    if (!isLatchclockError(error)) throw error;
+    const cannotRun = CANNOT_RUN.includes(error.code);
+    return {
+      status: cannotRun ? 'skip' : 'fail',
+      reason: error.where === undefined ? error.what : `${error.what} (${error.where})`,
+      bound,
+      evidence: { code: error.code, errno: error.errno ?? null, syscall: error.syscall ?? null },
+      advice: error.todo ?? 'Without this error the check would run.',
+    };
+  }
+}
+
+function chooseCpus(host: Host, wanted: readonly number[] | undefined): readonly number[] {
+  const allowed = host.addon.cpuAffinity();
+  if (wanted === undefined) return allowed;
+  const outside = wanted.filter((cpu) => !allowed.includes(cpu));
+  if (wanted.length === 0 || outside.length > 0) {
+    throw new LatchclockError(
+      'ERR_BAD_ARGUMENT',
+      wanted.length === 0 ? 'no CPU is given' : `this process may not run on CPU ${outside.join(', ')}`,
+      { where: 'cpus', todo: `choose from ${allowed.join(', ')}` },
+    );
+  }
+  return [...new Set(wanted)].toSorted((a, b) => a - b);
+}
+
+/** A run that has been checked against its options: nothing has been measured yet. */
+export interface PreparedRun {
+  run(): Promise<RunReport>;
+}
+
+/**
+ * Takes the options of a run apart, so that a mistake is found before anything is measured.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` for an unknown check, a CPU outside the affinity, or a seed that is
+ *   no unsigned 64-bit integer
+ */
+export function prepareRun(host: Host, options: RunOptions): PreparedRun {
+  const selected = selectChecks(options.only ?? [], options.skip ?? []);
+  const cpus = chooseCpus(host, options.cpus);
+  const seed = options.seed ?? process.hrtime.bigint();
+  if (!isU64(seed)) {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', `the seed ${seed} is no unsigned 64-bit integer`, {
+      where: 'seed',
+    });
+  }
+  return { run: () => runChecks(host, options, selected, cpus, seed) };
+}
+
+async function runChecks(
+  host: Host,
+  options: RunOptions,
+  selected: readonly Check[],
+  cpus: readonly number[],
+  seed: bigint,
+): Promise<RunReport> {
+  const startedAt = new Date();
+  const start = performance.now();
+  const { signal } = options;
+  const budget = BUDGETS[options.budget ?? 'default'];
+  const random = seededRandom(seed);
+  const startAnchor = orNull(() => takeAnchor(host.addon));
+  const isAborted = (): boolean => signal?.aborted === true;
+  const results = new Map<string, CheckResult>();
+  const inOrder = [...selected.filter((check) => !check.last), ...selected.filter((check) => check.last)];
+  for (const check of inOrder) {
+    if (isAborted()) break;
+    const progress = (fraction: number): void =>
+      options.onProgress?.({ id: check.id, done: results.size, total: selected.length, fraction });
+    progress(0);
+    const breathe = async (milliseconds = 0): Promise<void> => {
+      // A timer of 0 waits a millisecond: too long between chunks of one.
+      if (milliseconds === 0) await nextTurn();
+      else
+        await sleep(milliseconds, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+      if (isAborted()) throw new Interrupted();
+    };
+    const checkStart = performance.now();
+    const context: CheckContext = { host, budget, cpus, random, startAnchor, progress, breathe };
+    const verdict = await verdictOf(check, context);
+    results.set(check.id, {
+      id: check.id,
+      group: groupOf(check),
+      claim: check.claim,
+      ...verdict,
+      durationMs: performance.now() - checkStart,
+    });
+    // Between two checks as within one: a signal must get its turn even if none of them waits.
+    await nextTurn();
+  }
+  const checks = CHECKS.flatMap((check) => results.get(check.id) ?? []);
+  const count = (status: CheckStatus): number => checks.filter((check) => check.status === status).length;
+  return {
+    startedAt,
+    durationMs: performance.now() - start,
+    host: summarizeHost(host),
+    budget: budget.name,
+    cpus,
+    seed,
+    checks,
+    summary: Object.fromEntries(
+      CHECK_STATUSES.map((status) => [status, count(status)]),
+    ) as RunReport['summary'],
+    interrupted: isAborted(),
+  };
+}

@@ -1,0 +1,14 @@
+/** Exit codes of every command. */
+export const ExitCode = {
+  held: 0,
+  /** A check failed, or a comparison was off. */
+  failed: 1,
+  /** Wrong usage or input. */
+  usage: 2,
+  /** This machine lacks what the command needs. */
+  cannotRun: 3,
+  /** Interrupted: what was measured has been reported. */
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];

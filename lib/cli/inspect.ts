@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { openMachine } from '../host/host.js';
+import { inspectHost } from '../host/inspect.js';
+import { inspectJson } from '../report/inspect-json.js';
+import { inspectText } from '../report/inspect-text.js';
+import { textStyle } from '../report/text.js';
+import { ExitCode } from './exit-code.js';
+import { openOutput } from './output.js';
+import { parseChoice } from './values.js';
+
+const FORMATS = ['text', 'json'] as const;
+
+interface InspectOptions {
+  format: string;
+  output?: string;
+}
+
+async function runInspect(options: InspectOptions): Promise<ExitCode> {
+  const format = parseChoice('--format', options.format, FORMATS);
+  const host = openMachine();
+  const output = openOutput(options.output);
+  try {
+    const inspection = inspectHost(host);
+    await output.write(
+      format === 'json' ? inspectJson(inspection) : inspectText(inspection, textStyle(output.stream)),
+    );
+  } catch (error) {
+    output.discard();
+    throw error;
+  }
+  return ExitCode.held;
+}
+
+const EXAMPLES = `
+Examples:
+  latchclock inspect
+  latchclock inspect --format json | jq .page.fields`;
+
+/** Adds the command `inspect`; `finish` takes its exit code. */
+export function addInspect(program: Command, finish: (code: ExitCode) => void): void {
+  program
+    .command('inspect')
+    .description("show this host's counter, clocksource, vDSO, clock page, time namespace and leap table")
+    .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
+    .option('-o, --output <file>', 'write the result there instead of to standard output')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: InspectOptions) => finish(await runInspect(options)));
+}

@@ -1,0 +1,207 @@
+import type { Inspection, PageInspection } from '../host/inspect.js';
+import type { LeapTable } from '../host/leap-table.js';
+import type { Adjtimex } from '../native/addon.js';
+import { basetimeOffsets } from '../page/kernel-layout.js';
+import type { KernelClockWords } from '../page/kernel-page.js';
+import { PAGE_CLOCKS } from '../page/posix-clocks.js';
+import { NS_PER_SEC } from '../units.js';
+import { hostLines } from './host-text.js';
+import { type Colors, columns, type TextStyle } from './text.js';
+
+type Rows = string[][];
+
+function yesNo(value: boolean | null): string {
+  return value === null ? 'not told' : value ? 'yes' : 'no';
+}
+
+function section(title: string, rows: Rows, style: TextStyle, widths: readonly number[] = [18]): string {
+  const indented = rows.map(([first = '', ...rest]) => [` ${first}`, ...rest]);
+  return `${style.colors.bold(title)}\n${columns(style, widths, indented)}`;
+}
+
+function problemRow(problem: string, colors: Colors): Rows {
+  return [['', colors.yellow(problem)]];
+}
+
+function counterRows({ counter, counterState }: Inspection, colors: Colors): Rows {
+  if (counter.value === null) return [['state', counterState], ...problemRow(counter.problem, colors)];
+  const { invariant, rdtscp, tscAdjust, crystalHz, baseMhz, hypervisor, hypervisorTscKhz } = counter.value;
+  return [
+    ['state', counterState],
+    ['invariant', yesNo(invariant)],
+    ['rdtscp', yesNo(rdtscp)],
+    ['TSC_ADJUST', yesNo(tscAdjust)],
+    ['CPUID leaf 0x15', crystalHz === null ? 'not given' : `${crystalHz} Hz`],
+    ['CPUID leaf 0x16', baseMhz === null ? 'not given' : `${baseMhz} MHz base`],
+    ['hypervisor', hypervisor === null ? 'none' : hypervisor],
+    ['hypervisor says', hypervisorTscKhz === null ? 'no frequency' : `${hypervisorTscKhz} kHz`],
+  ];
+}
+
+function clocksourceRows({ clocksource, ptp }: Inspection): Rows {
+  const refused = ptp.refused.map(({ name, errno }) => `${name} (${errno})`);
+  return [
+    ['current', clocksource.current ?? 'not told'],
+    ['available', clocksource.available.join(', ') || 'not told'],
+    ['boot parameters', clocksource.bootParameters.join(' ') || 'none about time'],
+    ['PTP clocks', [...ptp.clocks, ...refused].join(', ') || 'none'],
+  ];
+}
+
+const STATUS_UNSYNCHRONIZED = 0x40;
+
+function disciplineRows({ taiOffsetSeconds, frequency, tickUs, status, maxErrorUs }: Adjtimex): Rows {
+  return [
+    ['synchronised', yesNo((status & STATUS_UNSYNCHRONIZED) === 0)],
+    ['correction', `${(Number(frequency) / 65536).toFixed(3)} ppm, tick ${tickUs} us`],
+    ['largest error', `${maxErrorUs} us`],
+    ['TAI offset', `${taiOffsetSeconds} s`],
+  ];
+}
+
+function wordsRow(name: string, words: KernelClockWords): string[] {
+  return [
+    name,
+    String(words.seq),
+    String(words.cycleLast),
+    `${words.mult} >> ${words.shift}`,
+    words.maxCycles === null ? 'none' : `0x${words.maxCycles.toString(16)}`,
+  ];
+}
+
+function seconds(ns: bigint): string {
+  const sign = ns < 0n ? '-' : '';
+  const size = ns < 0n ? -ns : ns;
+  return `${sign}${size / NS_PER_SEC}.${(size % NS_PER_SEC).toString().padStart(9, '0')}`;
+}
+
+function pageSection(
+  { proved, page, snapshot, modeName, cycles, values }: PageInspection,
+  style: TextStyle,
+): string {
+  const { layout, proof } = proved;
+  const head = section(
+    "kernel's clock page",
+    [
+      [
+        'layout',
+        `struct ${layout.struct}, by ${layout.source === 'btf' ? 'BTF' : `the table (${layout.name})`}`,
+      ],
+      [
+        'proved by',
+        `${proof.clocks.length} clocks, ${proof.samplesPerClock} brackets each, median ${Math.round(proof.bracketNs)} ns`,
+      ],
+      ['where', `${page.region} page ${page.index}, 0x${page.address.toString(16)}`],
+      ['mode', modeName],
+      ['resolution', `${snapshot.hrtimerResNs} ns`],
+    ],
+    style,
+  );
+  const words = columns(
+    style,
+    [5, 10, 20, 13],
+    [
+      [' copy', 'seq', 'cycle_last', 'mult >> shift', 'max_cycles'].map((title) => style.colors.dim(title)),
+      wordsRow(' main', snapshot.main),
+      wordsRow(' raw', snapshot.raw),
+    ],
+  );
+  const clocks = columns(
+    style,
+    [18, 6, 22],
+    [
+      [' clock', 'at', 'base sec', 'base nsec as stored'].map((title) => style.colors.dim(title)),
+      ...PAGE_CLOCKS.map((clock) => {
+        const { seconds: baseSeconds, nsecAsStored } = snapshot.basetimes[clock];
+        return [
+          ` ${clock}`,
+          String(basetimeOffsets(layout, clock).seconds),
+          String(baseSeconds),
+          String(nsecAsStored),
+        ];
+      }),
+    ],
+  );
+  const now = columns(
+    style,
+    [18],
+    [
+      [` ${style.colors.dim('clock')}`, style.colors.dim(`seconds at counter ${cycles}`)],
+      ...Object.entries(values).map(([clock, ns]) => [` ${clock}`, seconds(ns)]),
+    ],
+  );
+  return [head, words, clocks, now].join('\n\n');
+}
+
+function leapRows({ path, table }: { path: string; table: LeapTable }): Rows {
+  const last = table.entries.at(-1);
+  const date = (unix: bigint | null): string =>
+    unix === null ? 'not told' : new Date(Number(unix) * 1000).toISOString().slice(0, 10);
+  return [
+    ['file', path],
+    [
+      'entries',
+      `${table.entries.length}, the last ${date(last?.unixSeconds ?? null)}: TAI - UTC = ${last?.taiOffsetSeconds} s`,
+    ],
+    ['updated', date(table.updated)],
+    ['expires', date(table.expires)],
+    ['hash', table.hash],
+  ];
+}
+
+/** An inspection as text for people. */
+export function inspectText(inspection: Inspection, style: TextStyle): string {
+  const { colors } = style;
+  const { vdso, page, namespace, discipline, leapTable } = inspection;
+  const vdsoHead =
+    vdso.value === null
+      ? section('vDSO', problemRow(vdso.problem, colors), style)
+      : section(
+          'vDSO',
+          [
+            ['where', `0x${vdso.value.base.toString(16)}, ${vdso.value.size} bytes`],
+            ['build', vdso.value.elf.buildId ?? 'not told'],
+            ...vdso.value.elf.symbols
+              .filter(({ type, defined }) => type === 'function' && defined)
+              .toSorted((a, b) => a.address - b.address || a.name.localeCompare(b.name))
+              .map(({ name, version, address, size }) => [
+                `+0x${address.toString(16)}`,
+                `${name}${version === null ? '' : `@${version}`}, ${size} bytes`,
+              ]),
+          ],
+          style,
+        );
+  const { offsets } = namespace;
+  return `${[
+    hostLines(inspection.host, colors),
+    section('counter', counterRows(inspection, colors), style),
+    section('clocksource', clocksourceRows(inspection), style),
+    section(
+      'discipline',
+      discipline.value === null ? problemRow(discipline.problem, colors) : disciplineRows(discipline.value),
+      style,
+    ),
+    vdsoHead,
+    page.value === null
+      ? section("kernel's clock page", problemRow(page.problem, colors), style)
+      : pageSection(page.value, style),
+    section(
+      'time namespace',
+      [
+        ['in one', yesNo(namespace.inTimeNamespace)],
+        [
+          'offsets',
+          offsets === null
+            ? 'not told'
+            : `monotonic ${seconds(offsets.monotonicNs)} s, boottime ${seconds(offsets.boottimeNs)} s`,
+        ],
+      ],
+      style,
+    ),
+    section(
+      'leap seconds',
+      leapTable.value === null ? problemRow(leapTable.problem, colors) : leapRows(leapTable.value),
+      style,
+    ),
+  ].join('\n\n')}\n`;
+}
