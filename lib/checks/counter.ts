@@ -2,6 +2,8 @@ import { measureFrequency, takeAnchor } from '../host/frequency.js';
 import { kernelCounterHz, orNull } from '../host/host.js';
 import { readKernelLog } from '../host/kernel-log.js';
 import { readKernelPage } from '../host/kernel-page.js';
+import { readPvclockPage } from '../host/pvclock-page.js';
+import { pvclockHz } from '../page/pvclock.js';
 import { ppmBetween } from '../units.js';
 import { formatHz, formatPpm } from './format.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
@@ -63,6 +65,8 @@ function declaredFrequencies({ host }: CheckContext): Declared[] {
   const declared: Declared[] = [];
   if (facts?.crystalHz != null) declared.push({ by: 'CPUID leaf 0x15', hz: Number(facts.crystalHz) });
   if (facts?.hypervisorTscKhz != null) declared.push({ by: 'hypervisor', hz: facts.hypervisorTscKhz * 1000 });
+  const pvclock = orNull(() => readPvclockPage(host.addon, host.files, host.page()));
+  if (pvclock !== null) declared.push({ by: 'pvclock page', hz: pvclockHz(pvclock) });
   const logMhz = orNull(() => readKernelLog(host.files))?.tscMhz ?? null;
   if (logMhz !== null) declared.push({ by: 'kernel log', hz: logMhz * 1e6 });
   return declared;
@@ -119,7 +123,11 @@ const frequency: Check = {
       declared: declaredPpm,
       correctionPpm: correction,
     };
-    const bound = `±${formatPpm(measured.boundPpm)} over ${(Number(measured.spanNs) / 1e9).toFixed(1)} s, against monotonic-raw`;
+    // Under a TSC clocksource monotonic-raw counts by this very counter: what is measured then is the kernel's
+    // arithmetic; whether the rate itself is right, the declared frequencies and NTP's correction tell.
+    const bound =
+      `measured to ±${formatPpm(measured.boundPpm)} over ${(Number(measured.spanNs) / 1e9).toFixed(1)} s against monotonic-raw` +
+      (kernelHz === null ? '' : ', which counts by it');
     if (reference === null || against === null) {
       return {
         status: 'skip',
@@ -129,7 +137,8 @@ const frequency: Check = {
         advice: 'With a TSC clocksource, or with CPUID leaf 0x15, there is something to compare with.',
       };
     }
-    const seen = `${formatHz(reference)}; measured ${formatPpm(against, true)}`;
+    const others = declaredPpm.map(({ by, ppm }) => `, ${by} ${formatPpm(ppm, true)}`).join('');
+    const seen = `${formatHz(reference)}; measured ${formatPpm(against, true)}${others}`;
     // A reference that was only declared is good to NTP's limit; the kernel's own mult defines monotonic-raw.
     const tolerance = kernelHz === null ? NTP_LIMIT_PPM : measured.boundPpm;
     if (Math.abs(against) > tolerance) {
@@ -147,7 +156,7 @@ const frequency: Check = {
     if (wrong.length > 0) {
       return {
         status: 'warn',
-        reason: `${seen}; ${wrong.map(({ by, ppm }) => `${by} ${formatPpm(ppm, true)}`).join(', ')}`,
+        reason: `${seen}: ${wrong.map(({ by }) => by).join(', ')} ${wrong.length === 1 ? 'is' : 'are'} off`,
         bound,
         evidence,
         advice:

@@ -43,7 +43,7 @@ function attempt<T>(path: string, work: () => T): T {
 /** True for what must be written in place: a device or a pipe, which a rename would replace. */
 function isSpecial(path: string): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found?.isDirectory()) throw cannotWrite(path, Object.assign(new Error('a folder'), { code: 'EISDIR' }));
+  // Opening a folder for writing fails with the right errno; a file aside and a rename would say something else.
   return found !== undefined && !found.isFile();
 }
 

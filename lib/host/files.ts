@@ -49,17 +49,18 @@ export const machineFiles: HostFiles = {
   read(path, mostBytes) {
     return withOpenFile(path, (fileDescriptor) => {
       const chunks: Uint8Array[] = [];
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, mostBytes));
       let total = 0;
       while (total < mostBytes) {
-        const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, mostBytes - total));
         let count: number;
         try {
-          count = readSync(fileDescriptor, chunk, 0, chunk.length, null);
+          count = readSync(fileDescriptor, buffer, 0, Math.min(buffer.length, mostBytes - total), null);
         } catch (cause) {
           throw fileError('cannot read', path, 'read', cause);
         }
         if (count === 0) break;
-        chunks.push(chunk.subarray(0, count));
+        // A copy: files of /proc come a page a read, and each would keep a whole buffer.
+        chunks.push(new Uint8Array(buffer.subarray(0, count)));
         total += count;
       }
       return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
@@ -99,14 +100,14 @@ export const machineFiles: HostFiles = {
 const MOST_TEXT_BYTES = 1 << 20;
 
 /** A text file of `/proc` or `/sys` whole, without the newline at its end. Throws `ERR_FILE`. */
-export function readText(files: HostFiles, path: string): string {
-  return Buffer.from(files.read(path, MOST_TEXT_BYTES)).toString('utf8').trimEnd();
+export function readText(files: HostFiles, path: string, mostBytes = MOST_TEXT_BYTES): string {
+  return Buffer.from(files.read(path, mostBytes)).toString('utf8').trimEnd();
 }
 
 /** As {@link readText}, but null where the file cannot be read. */
-export function readTextOrNull(files: HostFiles, path: string): string | null {
+export function readTextOrNull(files: HostFiles, path: string, mostBytes = MOST_TEXT_BYTES): string | null {
   try {
-    return readText(files, path);
+    return readText(files, path, mostBytes);
   } catch (error) {
     if (error instanceof LatchclockError) return null;
     throw error;

@@ -2,16 +2,18 @@ import { LatchclockError } from '../errors.js';
 import type { Adjtimex } from '../native/addon.js';
 import { CounterMethod } from '../native/addon.js';
 import { type KernelPageSnapshot, kernelSegment, modeName } from '../page/kernel-page.js';
+import { pvclockHz } from '../page/pvclock.js';
 import { evaluate } from '../page/segment.js';
 import type { ClocksourceFacts } from './clocksource.js';
 import type { CounterFacts } from './counter-facts.js';
 import type { VdsoElf } from './elf.js';
-import { type Host, type HostSummary, summarizeHost } from './host.js';
+import { type Host, type HostSummary, orNull, summarizeHost } from './host.js';
 import type { KernelPage } from './kernel-mappings.js';
 import { type ProvedKernelPage, readKernelPage } from './kernel-page.js';
 import type { LeapTable } from './leap-table.js';
 import { readableClocks } from './prove-layout.js';
 import { openPtpClocks } from './ptp.js';
+import { readPvclockPage } from './pvclock-page.js';
 import { readSystemLeapTable } from './system-leap-table.js';
 import type { TimeNamespaceFacts } from './time-namespace.js';
 
@@ -34,6 +36,8 @@ export interface Inspection {
   host: HostSummary;
   counterState: 'enabled' | 'disabled' | 'unknown';
   counter: Found<CounterFacts>;
+  /** The counter's frequency by the hypervisor's pvclock page, Hz; null where the kernel maps none. */
+  pvclockHz: number | null;
   clocksource: ClocksourceFacts;
   vdso: Found<{ base: bigint; size: number; elf: VdsoElf }>;
   page: Found<PageInspection>;
@@ -70,6 +74,7 @@ export function inspectHost(host: Host): Inspection {
     host: summarizeHost(host),
     counterState: host.addon.counterState(),
     counter: found(() => host.counter()),
+    pvclockHz: orNull(() => pvclockHz(readPvclockPage(host.addon, host.files, host.page()))),
     clocksource: host.clocksource(),
     vdso: found(() => host.vdso()),
     page: found(() => inspectPage(host)),

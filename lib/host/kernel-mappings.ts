@@ -19,6 +19,8 @@ export interface KernelMappings {
   source: '/proc/self/maps' | 'auxv';
 }
 
+// The vDSO comes last: a map cut short has none. 65,530 mappings (vm.max_map_count) of 100 bytes and more.
+const MOST_MAPS_BYTES = 64 << 20;
 const MAPS_LINE = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+\s+(\[\w+\])$/;
 
 function pagesOf(region: string, start: bigint, end: bigint): KernelPage[] {
@@ -38,7 +40,7 @@ const MOST_UNNAMED_PAGES = 6n;
  * the pages right below the vDSO as candidates.
  */
 export function findKernelMappings(addon: Addon, files: HostFiles): KernelMappings {
-  const maps = readTextOrNull(files, '/proc/self/maps');
+  const maps = readTextOrNull(files, '/proc/self/maps', MOST_MAPS_BYTES);
   const base = addon.vdsoBase();
   if (maps === null) {
     if (base === null) return { vdso: null, pages: [], source: 'auxv' };

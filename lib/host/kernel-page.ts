@@ -5,6 +5,7 @@ import {
   clockOffsets,
   type KernelPageLayout,
   KNOWN_LAYOUTS,
+  layoutBytes,
 } from '../page/kernel-layout.js';
 import {
   ClockMode,
@@ -109,6 +110,11 @@ export function findKernelPage(addon: Addon, files: HostFiles): ProvedKernelPage
   const { layouts: fromBtf, problem: btfProblem } = btfLayouts(files);
   const refused: ProvedKernelPage['refused'] = [];
   for (const layout of [...fromBtf, ...KNOWN_LAYOUTS]) {
+    // BTF is input: a layout from it can reach beyond the page, and then has no place to be tried at.
+    if (layoutBytes(layout) > PAGE_SIZE) {
+      refused.push({ layout: layout.name, page: 'any', reason: 'its words lie beyond the page' });
+      continue;
+    }
     for (const { page, namespaceNs, inTimeNamespace } of candidates(addon, pages, layout)) {
       try {
         const proof = proveLayout(addon, page.address, layout, namespaceNs);

@@ -5,6 +5,7 @@ import type { KernelPageLayout } from '../page/kernel-layout.js';
 import { ClockMode, decodeKernelPage, type KernelPageSnapshot, kernelSegment } from '../page/kernel-page.js';
 import { CLOCK_IDS, isCoarse, PAGE_CLOCKS, type PageClockName } from '../page/posix-clocks.js';
 import { evaluate } from '../page/segment.js';
+import { isU64 } from '../units.js';
 import { PAGE_SIZE } from './kernel-mappings.js';
 
 /** What a layout of the kernel's page was proved by. */
@@ -48,23 +49,34 @@ function notProved(what: string, layout: KernelPageLayout): LatchclockError {
 
 /** True if the words could be a clock structure's: cheap, so that only likely layouts are bracketed. */
 export function isPlausible(snapshot: KernelPageSnapshot): boolean {
-  const modes: number[] = [ClockMode.none, ClockMode.tsc, ClockMode.pvclock, ClockMode.hvclock];
-  return [snapshot.main, snapshot.raw].every((words) => {
-    const mask = words.mask ?? (1n << 64n) - 1n;
-    const isMask = mask !== 0n && (mask & (mask + 1n)) === 0n;
-    return (
-      modes.includes(words.mode) &&
-      isMask &&
-      words.mult > 0n &&
-      words.shift <= 32 &&
-      words.mode === snapshot.main.mode
-    );
+  const { mode } = snapshot.main;
+  if (snapshot.raw.mode !== mode) return false;
+  // Under this mode the kernel writes no cycles, mask, mult or shift: since boot they may be zero.
+  if (mode === ClockMode.none) return true;
+  const modes: number[] = [ClockMode.tsc, ClockMode.pvclock, ClockMode.hvclock];
+  if (!modes.includes(mode)) return false;
+  return [snapshot.main, snapshot.raw].every(({ mask, maxCycles, mult, shift }) => {
+    const isMask = mask === null || (mask !== 0n && (mask & (mask + 1n)) === 0n);
+    // The kernel derives it from the raw mult with a margin. One that is too small does no harm.
+    const isLimit = maxCycles === null || isU64(maxCycles * snapshot.raw.mult);
+    return isMask && isLimit && mult > 0n && shift <= 32;
   });
+}
+
+/** True if a copy's words changed from one state of the page to another, and its count did not. */
+function countStoodStill(before: KernelPageSnapshot, after: KernelPageSnapshot): boolean {
+  const coarse = (page: KernelPageSnapshot): bigint => page.basetimes['monotonic-coarse'].nsecAsStored;
+  const mainChanged = before.main.cycleLast !== after.main.cycleLast || coarse(before) !== coarse(after);
+  const rawChanged = before.raw.cycleLast !== after.raw.cycleLast;
+  return (
+    (mainChanged && before.main.seq === after.main.seq) || (rawChanged && before.raw.seq === after.raw.seq)
+  );
 }
 
 /**
  * Proves a layout against the clocks, by system call: while the page keeps every byte, each clock's value must
- * lie between the layout's values at the counter readings around the call, a coarse clock's must be equal.
+ * lie between the layout's values at the counter readings around the call; a coarse clock's value and the
+ * resolution must be equal. Where the kernel writes meanwhile, the counts must move with the words.
  *
  * @param address the page that holds the kernel's clock data
  * @throws LatchclockError `ERR_PAGE_NOT_PROVED` with the first value that did not fit, or if the page never
@@ -78,6 +90,12 @@ export function proveLayout(
 ): LayoutProof {
   const first = decodeKernelPage(addon.copyMemory(address, PAGE_SIZE), layout, namespaceNs);
   if (!isPlausible(first)) throw notProved('mode, mask, mult or shift make no sense', layout);
+  // The one word that no bracket touches; without it layouts that differ only there could not be told apart.
+  const resolutionNs = addon.clockResolution(ClockPath.syscall, CLOCK_IDS.monotonic);
+  if (BigInt(first.hrtimerResNs) !== resolutionNs) {
+    throw notProved(`the resolution is ${resolutionNs} ns, the page says ${first.hrtimerResNs}`, layout);
+  }
+  let previous: KernelPageSnapshot | undefined;
   const clocks = readableClocks(first);
   const widths: number[] = [];
   for (const clock of clocks) {
@@ -89,6 +107,10 @@ export function proveLayout(
       const snapshot = decodeKernelPage(sample.page, layout, namespaceNs);
       // An odd count that stood still: the writer is at work, and stopped.
       if ((snapshot.main.seq & 1) !== 0 || (snapshot.raw.seq & 1) !== 0) continue;
+      if (previous !== undefined && countStoodStill(previous, snapshot)) {
+        throw notProved('the words changed while their count stood still', layout);
+      }
+      previous = snapshot;
       const segment = kernelSegment(snapshot, clock);
       const lowest = evaluate(segment, sample.before);
       const highest = evaluate(segment, sample.after);

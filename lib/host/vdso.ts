@@ -35,11 +35,24 @@ export function readVdso(addon: Addon, files: HostFiles): VdsoImage {
 
 const MOST_PAGES = 16;
 
+/** `pages` pages from `base`. Past the first, memory that is not there says that the image's headers are wrong. */
+function copyPages(addon: Addon, base: bigint, pages: number): Uint8Array {
+  try {
+    return addon.copyMemory(base, pages * PAGE_SIZE);
+  } catch (cause) {
+    if (pages === 1 || !isLatchclockError(cause, 'ERR_MEMORY_FAULT')) throw cause;
+    throw new LatchclockError('ERR_BAD_ELF', 'the vDSO is shorter than its headers say', {
+      where: `${pages - 1} pages are mapped`,
+      cause,
+    });
+  }
+}
+
 /** Without a map of the process: takes page after page until the image is as long as its own headers say. */
 function growUntilWhole(addon: Addon, base: bigint): VdsoImage {
   for (let pages = 1; ; pages++) {
     const size = pages * PAGE_SIZE;
-    const image = addon.copyMemory(base, size);
+    const image = copyPages(addon, base, pages);
     try {
       const elf = parseVdsoElf(image);
       if (elf.loadSize <= size) return { base, size, elf };

@@ -33,6 +33,27 @@ export interface KernelPageLayout {
 
 const BASETIME_BYTES = 16;
 
+const WORD_BYTES: Readonly<Record<keyof KernelClockOffsets, number>> = {
+  seq: 4,
+  mode: 4,
+  cycleLast: 8,
+  maxCycles: 8,
+  mask: 8,
+  mult: 4,
+  shift: 4,
+  basetime: BASETIME_BYTES * (CLOCK_IDS.tai + 1),
+};
+
+/** How far into the page the words of `layout` reach, bytes. */
+export function layoutBytes(layout: KernelPageLayout): number {
+  const ends = [layout.main, layout.raw].flatMap((at) =>
+    (Object.keys(WORD_BYTES) as (keyof KernelClockOffsets)[]).map(
+      (field) => (at[field] ?? 0) + WORD_BYTES[field],
+    ),
+  );
+  return Math.max(...ends, layout.hrtimerRes + 4);
+}
+
 /** The copy of the clock structure that holds `clock`. */
 export function clockOffsets(layout: KernelPageLayout, clock: PageClockName): KernelClockOffsets {
   return clock === 'monotonic-raw' ? layout.raw : layout.main;

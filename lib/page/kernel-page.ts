@@ -5,6 +5,7 @@ import {
   clockOffsets,
   type KernelClockOffsets,
   type KernelPageLayout,
+  layoutBytes,
 } from './kernel-layout.js';
 import { isCoarse, PAGE_CLOCKS, type PageClockName } from './posix-clocks.js';
 import type { Segment } from './segment.js';
@@ -62,8 +63,7 @@ function readWords(view: DataView, at: KernelClockOffsets): KernelClockWords {
 }
 
 function pageView(bytes: Uint8Array, layout: KernelPageLayout): DataView {
-  const end = Math.max(layout.raw.basetime, layout.main.basetime) + 16 * 12;
-  const needed = Math.max(end, layout.hrtimerRes + 4);
+  const needed = layoutBytes(layout);
   if (bytes.length < needed) {
     throw new LatchclockError('ERR_BAD_PAGE', `a page of ${bytes.length} bytes is too short`, {
       where: `layout ${layout.name} needs ${needed}`,

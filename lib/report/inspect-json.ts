@@ -61,12 +61,23 @@ function pageJson({ proved, page, snapshot, modeName, cycles, values }: PageInsp
 
 /** An inspection as JSON, schema `latchclock/inspect/1`. */
 export function inspectJson(inspection: Inspection): string {
-  const { host, counterState, counter, clocksource, vdso, page, namespace, discipline, ptp, leapTable } =
-    inspection;
+  const {
+    host,
+    counterState,
+    pvclockHz,
+    counter,
+    clocksource,
+    vdso,
+    page,
+    namespace,
+    discipline,
+    ptp,
+    leapTable,
+  } = inspection;
   return toJson({
     ...jsonHead('inspect'),
     host,
-    counter: { state: counterState, ...foundOr(counter, (facts) => facts) },
+    counter: { state: counterState, pvclockHz, ...foundOr(counter, (facts) => facts) },
     clocksource,
     vdso: foundOr(
       vdso,

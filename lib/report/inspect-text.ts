@@ -23,7 +23,7 @@ function problemRow(problem: string, colors: Colors): Rows {
   return [['', colors.yellow(problem)]];
 }
 
-function counterRows({ counter, counterState }: Inspection, colors: Colors): Rows {
+function counterRows({ counter, counterState, pvclockHz }: Inspection, colors: Colors): Rows {
   if (counter.value === null) return [['state', counterState], ...problemRow(counter.problem, colors)];
   const { invariant, rdtscp, tscAdjust, crystalHz, baseMhz, hypervisor, hypervisorTscKhz } = counter.value;
   return [
@@ -34,7 +34,8 @@ function counterRows({ counter, counterState }: Inspection, colors: Colors): Row
     ['CPUID leaf 0x15', crystalHz === null ? 'not given' : `${crystalHz} Hz`],
     ['CPUID leaf 0x16', baseMhz === null ? 'not given' : `${baseMhz} MHz base`],
     ['hypervisor', hypervisor === null ? 'none' : hypervisor],
-    ['hypervisor says', hypervisorTscKhz === null ? 'no frequency' : `${hypervisorTscKhz} kHz`],
+    ['leaf 0x40000010', hypervisorTscKhz === null ? 'not given' : `${hypervisorTscKhz} kHz`],
+    ['pvclock page', pvclockHz === null ? 'none' : `${Math.round(pvclockHz)} Hz`],
   ];
 }
 
@@ -173,7 +174,7 @@ export function inspectText(inspection: Inspection, style: TextStyle): string {
         );
   const { offsets } = namespace;
   return `${[
-    hostLines(inspection.host, colors),
+    hostLines(inspection.host, style),
     section('counter', counterRows(inspection, colors), style),
     section('clocksource', clocksourceRows(inspection), style),
     section(

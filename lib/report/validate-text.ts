@@ -45,5 +45,5 @@ export function validateText(report: RunReport, style: TextStyle): string {
       .flatMap((check) => checkRows(check, colors));
     return `${colors.bold(group)}\n${columns(style, [5, 11], rows)}`;
   });
-  return `${[hostLines(report.host, colors), ...blocks, verdictLine(report, colors)].join('\n\n')}\n`;
+  return `${[hostLines(report.host, style), ...blocks, verdictLine(report, colors)].join('\n\n')}\n`;
 }

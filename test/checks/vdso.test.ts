@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { runCheckOn } from '../support/run-check.ts';
+
+const CLOCKSOURCE = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
+
+describe('vdso.image', () => {
+  test('passes on a whole image', async () => {
+    expect(await runCheckOn({}, 'vdso.image')).toMatchObject({ status: 'pass', evidence: { faults: [] } });
+  });
+
+  test('does not pass on an image cut to its first page', async () => {
+    const image = readFileSync(new URL('../fixtures/vdso-6.18.bin', import.meta.url)).subarray(0, 4096);
+    await expect(runCheckOn({ vdso: image }, 'vdso.image')).rejects.toMatchObject({ code: 'ERR_BAD_ELF' });
+  });
+
+  test('cannot run without a vDSO', async () => {
+    await expect(runCheckOn({ vdso: null }, 'vdso.image')).rejects.toMatchObject({ code: 'ERR_NO_VDSO' });
+  });
+});
+
+describe('vdso.symbols', () => {
+  test('passes when the linker and the ELF tables agree', async () => {
+    expect(await runCheckOn({}, 'vdso.symbols')).toMatchObject({
+      status: 'pass',
+      evidence: { missing: [], moved: [] },
+    });
+  });
+
+  test('warns, naming the function, when one is missing', async () => {
+    const image = Buffer.from(readFileSync(new URL('../fixtures/vdso-6.18.bin', import.meta.url)));
+    const at = image.indexOf('__vdso_getcpu');
+    image.write('__vdso_gotcpu', at);
+    const verdict = await runCheckOn({ vdso: image }, 'vdso.symbols');
+    expect(verdict).toMatchObject({ status: 'warn', evidence: { missing: ['__vdso_getcpu'] } });
+  });
+});
+
+describe('vdso.fast', () => {
+  test('passes when no clock enters the kernel', async () => {
+    const verdict = await runCheckOn({}, 'vdso.fast');
+    expect(verdict).toMatchObject({
+      status: 'pass',
+      evidence: { entries: { monotonic: 0 }, probeRefused: null },
+    });
+  });
+
+  test('fails under a clocksource that user space cannot read, and names it', async () => {
+    const verdict = await runCheckOn({ mode: 'none', files: { [CLOCKSOURCE]: 'hpet' } }, 'vdso.fast');
+    expect(verdict.status).toBe('fail');
+    expect(verdict.reason).toContain('hpet');
+    expect(verdict.advice).toContain('system call');
+  });
+
+  test('fails without a vDSO', async () => {
+    const verdict = await runCheckOn({ vdso: null }, 'vdso.fast');
+    expect(verdict).toMatchObject({ status: 'fail', evidence: { vdso: false } });
+  });
+});

@@ -1,0 +1,200 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { CHECKS } from '../../lib/checks/registry.ts';
+import { BIN, cannotRun, latchclock, ROOT, runProgram } from '../support/run-cli.ts';
+import { shippedSchema } from '../support/schema.ts';
+
+const UNSHARE = ['-T', '--monotonic', '1000', '--boottime', '5000'];
+const NOBODY = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+const noTimeNamespace = cannotRun('unshare', [...UNSHARE, 'true']);
+const noUnprivileged = cannotRun('setpriv', [...NOBODY, 'true']);
+const noTaskset = cannotRun('taskset', ['-c', '0', 'true']);
+
+interface Json {
+  checks: { id: string; status: string; reason: string; evidence: Record<string, unknown> }[];
+  summary: Record<string, number>;
+  host: { timeNamespace: boolean; privileged: boolean; cpus: number };
+  cpus: number[];
+  seed: string;
+}
+
+function statuses(json: Json): Record<string, string> {
+  return Object.fromEntries(json.checks.map(({ id, status }) => [id, status]));
+}
+
+describe('validate', () => {
+  test('--quick --format json holds on this machine, follows the schema and names every check', () => {
+    const { code, out, err } = latchclock('validate', '--quick', '--format', 'json', '--seed', '0x10');
+    const json = JSON.parse(out) as Json;
+    const validate = shippedSchema('validate-1');
+    validate(json);
+    expect(validate.errors).toBeNull();
+    expect(json.checks.filter(({ status }) => status === 'fail')).toEqual([]);
+    expect(code).toBe(0);
+    expect(err).toBe('');
+    expect(json.checks.map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id));
+    expect(json.seed).toBe('16');
+  });
+
+  test('--list shows every check and runs none', () => {
+    const { code, out } = latchclock('validate', '--list', '--format', 'json');
+    expect(code).toBe(0);
+    expect((JSON.parse(out) as { id: string }[]).map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id));
+    expect(latchclock('validate', '--list').out).toContain('page.exact');
+  });
+
+  test.skipIf(noTimeNamespace !== null)(
+    `in a time namespace holds, and sees the offsets${noTimeNamespace === null ? '' : ` (skipped: ${noTimeNamespace})`}`,
+    () => {
+      const { code, out } = runProgram('unshare', [
+        ...UNSHARE,
+        process.execPath,
+        BIN,
+        'validate',
+        '--quick',
+        '--format',
+        'json',
+      ]);
+      const json = JSON.parse(out) as Json;
+      expect(code).toBe(0);
+      expect(json.host.timeNamespace).toBe(true);
+      const namespace = json.checks.find(({ id }) => id === 'page.namespace');
+      expect(namespace).toMatchObject({
+        status: 'pass',
+        evidence: { pageOffsetsNs: { monotonic: '1000000000000', boottime: '5000000000000' } },
+      });
+      expect(statuses(json)['page.exact']).toBe('pass');
+    },
+  );
+
+  test.skipIf(noUnprivileged !== null)(
+    `holds for an unprivileged user without a home${noUnprivileged === null ? '' : ` (skipped: ${noUnprivileged})`}`,
+    () => {
+      const arguments_ = ['-u', 'HOME', 'setpriv', ...NOBODY, process.execPath, BIN, 'validate', '--quick'];
+      const { code, out, err } = runProgram('env', [...arguments_, '--format', 'json']);
+      expect(err).toBe('');
+      const json = JSON.parse(out) as Json;
+      expect(code).toBe(0);
+      expect(json.host.privileged).toBe(false);
+      expect(statuses(json)['page.exact']).toBe('pass');
+    },
+  );
+
+  test.skipIf(noTaskset !== null)(
+    `measures on the one CPU that it is given${noTaskset === null ? '' : ` (skipped: ${noTaskset})`}`,
+    () => {
+      const arguments_ = ['-c', '0', process.execPath, BIN, 'validate', '--quick', '--format', 'json'];
+      const { code, out } = runProgram('taskset', arguments_);
+      const json = JSON.parse(out) as Json;
+      expect(code).toBe(0);
+      expect(json.cpus).toEqual([0]);
+      expect(json.host.cpus).toBe(1);
+    },
+  );
+
+  test('-o writes the report aside and renames it', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'latchclock-'));
+    try {
+      const file = join(folder, 'report.xml');
+      const { code, out } = latchclock('validate', '--only', 'vdso.image', '--format', 'junit', '-o', file);
+      expect({ code, out }).toEqual({ code: 0, out: '' });
+      expect(readFileSync(file, 'utf8')).toContain('<testcase classname="latchclock.vdso" name="vdso.image"');
+      expect(readdirSync(folder)).toEqual(['report.xml']);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s ends it with 130 and what was measured', async (signal) => {
+    const child = spawn(process.execPath, [BIN, 'validate', '--format', 'json'], { cwd: ROOT });
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      out += chunk;
+    });
+    // Long enough to be measuring, short of the end of a run of 9 s.
+    const timer = setTimeout(() => child.kill(signal), 2_000);
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    clearTimeout(timer);
+    expect(code).toBe(130);
+    const json = JSON.parse(out) as Json & { interrupted: boolean };
+    expect(json.interrupted).toBe(true);
+    expect(json.checks.length).toBeGreaterThan(0);
+  });
+});
+
+describe('inspect', () => {
+  test('shows the page in text, and follows the schema in JSON', () => {
+    const text = latchclock('inspect');
+    expect(text.code).toBe(0);
+    expect(text.out).toContain("kernel's clock page");
+    const validate = shippedSchema('inspect-1');
+    validate(JSON.parse(latchclock('inspect', '--format', 'json').out));
+    expect(validate.errors).toBeNull();
+  });
+});
+
+describe('wrong usage ends with 2 and one line that says what, where and what to do', () => {
+  test.each([
+    [['validate', '--only', 'nonsense'], /no check or group 'nonsense'.*choose from/],
+    [['validate', '--skip', 'counter,clock,vdso,page'], /no check is left/],
+    [['validate', '--cpus', '60000'], /may not run on CPU 60000.*choose from/],
+    [['validate', '--cpus', 'x'], /'x' is not a list of CPUs/],
+    [['validate', '--seed', '-1'], /'-1' is not an unsigned 64-bit number/],
+    [['validate', '--format', 'xml'], /'xml' is not one of text, json, junit, prometheus/],
+    [['validate', '--quick', '--thorough'], /exclude each other/],
+    [['validate', '-o', '/nonexistent/report'], /cannot write the output: ENOENT/],
+    [['validate', '-o', '/'], /cannot write the output: EISDIR/],
+    [['validate', '--unheard-of'], /unknown option '--unheard-of'/],
+    [['validate', 'more'], /too many arguments/],
+    [['inspect', '--format', 'junit'], /'junit' is not one of text, json/],
+    [['unheard-of'], /unknown command 'unheard-of'/],
+  ])('%j', (arguments_, complaint) => {
+    const { code, out, err } = latchclock(...arguments_);
+    expect(code).toBe(2);
+    expect(out).toBe('');
+    expect(err).toMatch(/^latchclock: [^\n]+\n$/);
+    expect(err).toMatch(complaint);
+  });
+
+  test('no command at all shows the help', () => {
+    const { code, err } = latchclock();
+    expect(code).toBe(2);
+    expect(err).toContain('Usage: latchclock');
+  });
+});
+
+describe('a machine that it cannot run on ends with 3 and one line that says why', () => {
+  const pretend = (property: string, value: string): string =>
+    `data:text/javascript,Object.defineProperty(process,'${property}',{value:'${value}'})`;
+
+  test.each([
+    ['arch', 'arm64', /x86-64 Linux only \(this is arm64 linux\)/],
+    ['platform', 'darwin', /x86-64 Linux only \(this is x64 darwin\)/],
+  ])('%s %s', (property, value, complaint) => {
+    const { code, out, err } = runProgram(process.execPath, [
+      '--import',
+      pretend(property, value),
+      BIN,
+      'validate',
+    ]);
+    expect(code).toBe(3);
+    expect(out).toBe('');
+    expect(err).toMatch(/^latchclock: [^\n]+\n$/);
+    expect(err).toMatch(complaint);
+  });
+});
+
+describe('help', () => {
+  test.each([[[]], [['validate']], [['inspect']]])(
+    '%j --help shows options and an example, and ends with 0',
+    (command) => {
+      const { code, out } = latchclock(...command, '--help');
+      expect(code).toBe(0);
+      expect(out).toContain('Usage: latchclock');
+      if (command.length > 0) expect(out).toContain('Examples:\n  latchclock');
+    },
+  );
+});

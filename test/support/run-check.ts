@@ -1,0 +1,34 @@
+import type { Budget } from '../../lib/checks/budget.ts';
+import type { CheckContext, Verdict } from '../../lib/checks/model.ts';
+import { seededRandom } from '../../lib/checks/random.ts';
+import { CHECKS } from '../../lib/checks/registry.ts';
+import { takeAnchor } from '../../lib/host/frequency.ts';
+import { openHost, orNull } from '../../lib/host/host.ts';
+import { type SimulatedHostOptions, simulatedHost } from './simulated-host.ts';
+
+/** Enough to tell right from wrong on a simulated machine, where a sample costs microseconds. */
+const SMALL: Budget = {
+  name: 'quick',
+  exactSamplesPerClock: 200,
+  samplesPerPair: 40,
+  fastPathCalls: 20,
+  frequencySpanMs: 0.01,
+};
+
+/** Runs one check on a simulated machine; throws what the check throws. */
+export async function runCheckOn(options: SimulatedHostOptions, id: string): Promise<Verdict> {
+  const { addon, files } = simulatedHost(options);
+  const host = openHost(addon, files);
+  const check = CHECKS.find((known) => known.id === id);
+  if (check === undefined) throw new Error(`there is no check ${id}`);
+  const context: CheckContext = {
+    host,
+    budget: SMALL,
+    cpus: addon.cpuAffinity(),
+    random: seededRandom(1n),
+    startAnchor: orNull(() => takeAnchor(addon)),
+    progress: () => undefined,
+    breathe: async () => undefined,
+  };
+  return check.run(context);
+}
