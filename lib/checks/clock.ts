@@ -7,7 +7,7 @@ import { openPtpClocks } from '../host/ptp.js';
 import { ClockPath, type ClockPathName, type ReadingSourceName } from '../native/addon.js';
 import { CLOCK_IDS, CLOCK_NAMES, type PageClockName } from '../page/posix-clocks.js';
 import { rowEvidence, takeBrackets } from './bracketing.js';
-import { formatNs, plural } from './format.js';
+import { formatNs, formatNsRange, plural } from './format.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
 
 interface Clock {
@@ -144,7 +144,7 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinned: boolean)
     };
   }
   const widths = pairs.map(({ total }) => total.widthNs).filter((width) => width > 0);
-  const bound = `median brackets of ${formatNs(Math.min(...widths))} to ${formatNs(Math.max(...widths))}, 0 for coarse clocks`;
+  const bound = `median brackets of ${formatNsRange(widths)}, 0 for coarse clocks`;
   const worst = outside.toSorted((a, b) => b.total.worstNs - a.total.worstNs)[0];
   const fault =
     worst === undefined

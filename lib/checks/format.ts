@@ -24,3 +24,10 @@ export function formatNs(ns: number): string {
 export function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
+
+/** The least and the largest of some numbers of nanoseconds: `41 ns to 1,302 ns`, or the one value. */
+export function formatNsRange(values: readonly number[]): string {
+  const least = formatNs(Math.min(...values));
+  const largest = formatNs(Math.max(...values));
+  return least === largest ? least : `${least} to ${largest}`;
+}

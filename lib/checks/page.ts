@@ -9,7 +9,7 @@ import { compareLayouts, KNOWN_LAYOUTS } from '../page/kernel-layout.js';
 import { ClockMode, modeName } from '../page/kernel-page.js';
 import { CLOCK_IDS, PAGE_CLOCKS } from '../page/posix-clocks.js';
 import { rowEvidence, takeBrackets } from './bracketing.js';
-import { formatNs, plural } from './format.js';
+import { formatNs, formatNsRange, plural } from './format.js';
 import type { Check, CheckContext, Evidence } from './model.js';
 
 /** What the kernel's log says of max_cycles against the page; null where either does not tell. */
@@ -135,9 +135,7 @@ const exact: Check = {
     const widths = totals
       .filter(({ request }) => request.page?.coarse === false)
       .map(({ widthNs }) => widthNs);
-    const bound =
-      `median brackets of ${formatNs(Math.min(...widths))} to ${formatNs(Math.max(...widths))}` +
-      ', coarse clocks compared exactly';
+    const bound = `median brackets of ${formatNsRange(widths)}, coarse clocks compared exactly`;
     const outside = totals.reduce((sum, total) => sum + total.outside, 0);
     const differing = totals.flatMap((total) => total.differing);
     const samples = totals[0]?.samples ?? 0;

@@ -84,9 +84,11 @@ async function verdictOf(check: Check, context: CheckContext): Promise<Verdict> 
     }
     if (!isLatchclockError(error)) throw error;
     const cannotRun = CANNOT_RUN.includes(error.code);
+    // The bare name of a native function tells a reader nothing.
+    const place = error.where === undefined || /^\w+$/.test(error.where) ? '' : ` (${error.where})`;
     return {
       status: cannotRun ? 'skip' : 'fail',
-      reason: error.where === undefined ? error.what : `${error.what} (${error.where})`,
+      reason: `${error.what}${place}`,
       bound,
       evidence: { code: error.code, errno: error.errno ?? null, syscall: error.syscall ?? null },
       advice: error.todo ?? 'Without this error the check would run.',

@@ -48,7 +48,7 @@ function notProved(what: string, layout: KernelPageLayout): LatchclockError {
 }
 
 /** True if the words could be a clock structure's: cheap, so that only likely layouts are bracketed. */
-export function isPlausible(snapshot: KernelPageSnapshot): boolean {
+function isPlausible(snapshot: KernelPageSnapshot): boolean {
   const { mode } = snapshot.main;
   if (snapshot.raw.mode !== mode) return false;
   // Under this mode the kernel writes no cycles, mask, mult or shift: since boot they may be zero.

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { CHECKS } from '../../lib/checks/registry.ts';
-import { BIN, cannotRun, latchclock, ROOT, runProgram } from '../support/run-cli.ts';
+import { BIN, latchclock, ROOT, runProgram } from '../support/run-cli.ts';
 import { shippedSchema } from '../support/schema.ts';
+import { cannotRun, testUnless } from '../support/tools.ts';
 
 const UNSHARE = ['-T', '--monotonic', '1000', '--boottime', '5000'];
 const NOBODY = ['--reuid=65534', '--regid=65534', '--clear-groups'];
@@ -46,54 +47,45 @@ describe('validate', () => {
     expect(latchclock('validate', '--list').out).toContain('page.exact');
   });
 
-  test.skipIf(noTimeNamespace !== null)(
-    `in a time namespace holds, and sees the offsets${noTimeNamespace === null ? '' : ` (skipped: ${noTimeNamespace})`}`,
-    () => {
-      const { code, out } = runProgram('unshare', [
-        ...UNSHARE,
-        process.execPath,
-        BIN,
-        'validate',
-        '--quick',
-        '--format',
-        'json',
-      ]);
-      const json = JSON.parse(out) as Json;
-      expect(code).toBe(0);
-      expect(json.host.timeNamespace).toBe(true);
-      const namespace = json.checks.find(({ id }) => id === 'page.namespace');
-      expect(namespace).toMatchObject({
-        status: 'pass',
-        evidence: { pageOffsetsNs: { monotonic: '1000000000000', boottime: '5000000000000' } },
-      });
-      expect(statuses(json)['page.exact']).toBe('pass');
-    },
-  );
+  testUnless(noTimeNamespace, 'in a time namespace holds, and sees the offsets', () => {
+    const { code, out } = runProgram('unshare', [
+      ...UNSHARE,
+      process.execPath,
+      BIN,
+      'validate',
+      '--quick',
+      '--format',
+      'json',
+    ]);
+    const json = JSON.parse(out) as Json;
+    expect(code).toBe(0);
+    expect(json.host.timeNamespace).toBe(true);
+    const namespace = json.checks.find(({ id }) => id === 'page.namespace');
+    expect(namespace).toMatchObject({
+      status: 'pass',
+      evidence: { pageOffsetsNs: { monotonic: '1000000000000', boottime: '5000000000000' } },
+    });
+    expect(statuses(json)['page.exact']).toBe('pass');
+  });
 
-  test.skipIf(noUnprivileged !== null)(
-    `holds for an unprivileged user without a home${noUnprivileged === null ? '' : ` (skipped: ${noUnprivileged})`}`,
-    () => {
-      const arguments_ = ['-u', 'HOME', 'setpriv', ...NOBODY, process.execPath, BIN, 'validate', '--quick'];
-      const { code, out, err } = runProgram('env', [...arguments_, '--format', 'json']);
-      expect(err).toBe('');
-      const json = JSON.parse(out) as Json;
-      expect(code).toBe(0);
-      expect(json.host.privileged).toBe(false);
-      expect(statuses(json)['page.exact']).toBe('pass');
-    },
-  );
+  testUnless(noUnprivileged, 'holds for an unprivileged user without a home', () => {
+    const arguments_ = ['-u', 'HOME', 'setpriv', ...NOBODY, process.execPath, BIN, 'validate', '--quick'];
+    const { code, out, err } = runProgram('env', [...arguments_, '--format', 'json']);
+    expect(err).toBe('');
+    const json = JSON.parse(out) as Json;
+    expect(code).toBe(0);
+    expect(json.host.privileged).toBe(false);
+    expect(statuses(json)['page.exact']).toBe('pass');
+  });
 
-  test.skipIf(noTaskset !== null)(
-    `measures on the one CPU that it is given${noTaskset === null ? '' : ` (skipped: ${noTaskset})`}`,
-    () => {
-      const arguments_ = ['-c', '0', process.execPath, BIN, 'validate', '--quick', '--format', 'json'];
-      const { code, out } = runProgram('taskset', arguments_);
-      const json = JSON.parse(out) as Json;
-      expect(code).toBe(0);
-      expect(json.cpus).toEqual([0]);
-      expect(json.host.cpus).toBe(1);
-    },
-  );
+  testUnless(noTaskset, 'measures on the one CPU that it is given', () => {
+    const arguments_ = ['-c', '0', process.execPath, BIN, 'validate', '--quick', '--format', 'json'];
+    const { code, out } = runProgram('taskset', arguments_);
+    const json = JSON.parse(out) as Json;
+    expect(code).toBe(0);
+    expect(json.cpus).toEqual([0]);
+    expect(json.host.cpus).toBe(1);
+  });
 
   test('-o writes the report aside and renames it', () => {
     const folder = mkdtempSync(join(tmpdir(), 'latchclock-'));

@@ -131,14 +131,14 @@ describe('text', () => {
   });
 
   test('has no colour off a terminal, none under NO_COLOR, none on a dumb terminal, else some', () => {
-    const escape = '\u001b[';
+    const csi = '\u001b[';
     const plain = { ...REPORT, checks: REPORT.checks.slice(0, 2) };
     const on = (stream: object, environment: NodeJS.ProcessEnv): string =>
       validateText(plain, textStyle(stream, environment));
-    expect(on({}, {})).not.toContain(escape);
-    expect(on({ isTTY: true, columns: 80 }, { NO_COLOR: '1' })).not.toContain(escape);
-    expect(on({ isTTY: true, columns: 80 }, { TERM: 'dumb' })).not.toContain(escape);
-    expect(on({ isTTY: true, columns: 80 }, {})).toContain(escape);
+    expect(on({}, {})).not.toContain(csi);
+    expect(on({ isTTY: true, columns: 80 }, { NO_COLOR: '1' })).not.toContain(csi);
+    expect(on({ isTTY: true, columns: 80 }, { TERM: 'dumb' })).not.toContain(csi);
+    expect(on({ isTTY: true, columns: 80 }, {})).toContain(csi);
   });
 
   test('says when nothing ran and when it was interrupted', () => {

@@ -34,10 +34,3 @@ export function runProgram(
 export function latchclock(...arguments_: string[]): CliResult {
   return runProgram(process.execPath, [BIN, ...arguments_]);
 }
-
-/** Why a program cannot be started here with these arguments, or null if it can. */
-export function cannotRun(program: string, arguments_: readonly string[]): string | null {
-  const { status, error, stderr } = spawnSync(program, arguments_, { encoding: 'utf8', timeout: 10_000 });
-  if (error !== undefined) return `${program} is missing`;
-  return status === 0 ? null : `${program}: ${stderr.trim().split('\n')[0] ?? `exit ${status}`}`;
-}
