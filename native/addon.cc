@@ -9,6 +9,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportPosixClock(env, exports);
   ExportMemory(env, exports);
   ExportBracket(env, exports);
+  ExportClockReader(env, exports);
+  ExportLockStep(env, exports);
+  ExportPageRecorder(env, exports);
   ExportThread(env, exports);
   return exports;
 }

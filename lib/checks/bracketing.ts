@@ -10,7 +10,7 @@ const CHUNK = 20_000;
  * Runs `work` once on each CPU of the run, pinned there, in an order drawn from the seed; the thread may run
  * where it could before when all is done. Returns false if pinning was refused: `work` then ran unpinned.
  */
-async function onEachCpu(
+export async function onEachCpu(
   { host, cpus, random }: CheckContext,
   work: (cpu: number) => Promise<void>,
 ): Promise<boolean> {

@@ -9,25 +9,49 @@ export interface Budget {
   readonly fastPathCalls: number;
   /** Least time between the two ends of `counter.frequency`, milliseconds. */
   readonly frequencySpanMs: number;
+  /** Readings of the counter on each CPU for `counter.order` and `counter.granularity`. */
+  readonly counterReadsPerCpu: number;
+  /** Readings in lock step for `counter.warp`, over all pairs of CPUs. */
+  readonly warpReads: number;
+  /** Rounds of ping-pong for `counter.offset`, over all pairs of CPUs. */
+  readonly pingPongRounds: number;
+  /** Time for each clock, in one thread and again across threads, for `clock.monotonic`, milliseconds. */
+  readonly monotonicMs: number;
+  /** Samples of each coarse clock for `clock.coarse`. */
+  readonly coarseSamples: number;
+  /** How long `page.updates` records, milliseconds. */
+  readonly recordMs: number;
 }
 
 export type BudgetName = 'quick' | 'default' | 'thorough';
 
-/** About 2 s, 10 s and a minute on two cores. */
+/** About 2 s, 12 s and some minutes on two cores. */
 export const BUDGETS: Readonly<Record<BudgetName, Budget>> = {
   quick: {
     name: 'quick',
-    exactSamplesPerClock: 100_000,
-    samplesPerPair: 500,
+    exactSamplesPerClock: 50_000,
+    samplesPerPair: 200,
     fastPathCalls: 1_000,
-    frequencySpanMs: 1_200,
+    frequencySpanMs: 1_000,
+    counterReadsPerCpu: 50_000,
+    warpReads: 500_000,
+    pingPongRounds: 50_000,
+    monotonicMs: 4,
+    coarseSamples: 5_000,
+    recordMs: 400,
   },
   default: {
     name: 'default',
-    exactSamplesPerClock: 2_000_000,
-    samplesPerPair: 5_000,
+    exactSamplesPerClock: 1_500_000,
+    samplesPerPair: 4_000,
     fastPathCalls: 10_000,
     frequencySpanMs: 9_000,
+    counterReadsPerCpu: 500_000,
+    warpReads: 12_000_000,
+    pingPongRounds: 500_000,
+    monotonicMs: 40,
+    coarseSamples: 50_000,
+    recordMs: 3_000,
   },
   thorough: {
     name: 'thorough',
@@ -35,5 +59,11 @@ export const BUDGETS: Readonly<Record<BudgetName, Budget>> = {
     samplesPerPair: 100_000,
     fastPathCalls: 100_000,
     frequencySpanMs: 60_000,
+    counterReadsPerCpu: 5_000_000,
+    warpReads: 300_000_000,
+    pingPongRounds: 10_000_000,
+    monotonicMs: 1_000,
+    coarseSamples: 500_000,
+    recordMs: 30_000,
   },
 };

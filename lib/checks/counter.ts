@@ -93,9 +93,9 @@ const frequency: Check = {
   claim: 'CPUID, the hypervisor, the kernel and measurement agree on the frequency of the counter',
   last: true,
   async run(context) {
-    const { host, budget, startAnchor, breathe, progress } = context;
+    const { host, budget, monitor, breathe, progress } = context;
     // The first reading of a run, so that the whole run lies between the two; where that failed, throw the reason.
-    const first = startAnchor ?? takeAnchor(host.addon);
+    const first = monitor.observations[0]?.anchor ?? takeAnchor(host.addon);
     const spanOf = (): number => Number(takeAnchor(host.addon).ns - first.ns) / 1e6;
     for (let span = spanOf(); span < budget.frequencySpanMs; span = spanOf()) {
       progress(span / budget.frequencySpanMs);

@@ -1,6 +1,6 @@
-import type { CounterAnchor } from '../host/frequency.js';
 import type { Host } from '../host/host.js';
 import type { Budget } from './budget.js';
+import type { RunMonitor } from './monitor.js';
 import type { Random } from './random.js';
 
 export type CheckStatus = 'pass' | 'fail' | 'warn' | 'skip';
@@ -17,7 +17,8 @@ export type EvidenceValue =
   | { readonly [key: string]: EvidenceValue };
 export type Evidence = Readonly<Record<string, EvidenceValue>>;
 
-interface VerdictBase {
+/** What every verdict has. */
+export interface VerdictBase {
   /** What was seen, with the telling figure: one sentence. */
   readonly reason: string;
   /** How wrong the statement can be at most: the resolution of what it rests on. */
@@ -38,8 +39,8 @@ export interface CheckContext {
   /** CPUs to measure on, ascending. */
   readonly cpus: readonly number[];
   readonly random: Random;
-  /** The counter against monotonic-raw at the start of the run; null where the counter cannot be read. */
-  readonly startAnchor: CounterAnchor | null;
+  /** Watches the counter from the start of the run to its end. */
+  readonly monitor: RunMonitor;
   /** Tells how far this check is, from 0 to 1. */
   progress(fraction: number): void;
   /** Lets timers and signals in; every loop calls it at least each tenth of a second. Throws if aborted. */

@@ -1,12 +1,27 @@
 import { LatchclockError } from '../errors.js';
 import { clockChecks } from './clock.js';
+import { clockOrderChecks } from './clock-order.js';
+import { clockRelationChecks } from './clock-relations.js';
 import { counterChecks } from './counter.js';
+import { counterAgreementChecks } from './counter-agreement.js';
+import { counterStabilityChecks } from './counter-stability.js';
 import { type Check, groupOf } from './model.js';
 import { pageChecks } from './page.js';
+import { pageUpdateChecks } from './page-updates.js';
 import { vdsoChecks } from './vdso.js';
 
 /** Every check, in the order in which results are shown. */
-export const CHECKS: readonly Check[] = [...counterChecks, ...clockChecks, ...vdsoChecks, ...pageChecks];
+export const CHECKS: readonly Check[] = [
+  ...counterChecks,
+  ...counterAgreementChecks,
+  ...counterStabilityChecks,
+  ...clockChecks,
+  ...clockOrderChecks,
+  ...clockRelationChecks,
+  ...vdsoChecks,
+  ...pageChecks,
+  ...pageUpdateChecks,
+];
 
 function matches(check: Check, name: string): boolean {
   return check.id === name || groupOf(check) === name;

@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { isLatchclockError, LatchclockError, type LatchclockErrorCode } from '../errors.js';
-import { takeAnchor } from '../host/frequency.js';
-import { type Host, type HostSummary, orNull, summarizeHost } from '../host/host.js';
+import { type Host, type HostSummary, summarizeHost } from '../host/host.js';
 import { isU64 } from '../units.js';
 import { BUDGETS, type BudgetName } from './budget.js';
 import {
@@ -13,6 +12,7 @@ import {
   groupOf,
   type Verdict,
 } from './model.js';
+import { RunMonitor } from './monitor.js';
 import { seededRandom } from './random.js';
 import { CHECKS, selectChecks } from './registry.js';
 
@@ -145,7 +145,7 @@ async function runChecks(
   const { signal } = options;
   const budget = BUDGETS[options.budget ?? 'default'];
   const random = seededRandom(seed);
-  const startAnchor = orNull(() => takeAnchor(host.addon));
+  const monitor = new RunMonitor(host);
   const isAborted = (): boolean => signal?.aborted === true;
   const results = new Map<string, CheckResult>();
   const inOrder = [...selected.filter((check) => !check.last), ...selected.filter((check) => check.last)];
@@ -160,9 +160,10 @@ async function runChecks(
       else
         await sleep(milliseconds, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
       if (isAborted()) throw new Interrupted();
+      monitor.observeIfDue();
     };
     const checkStart = performance.now();
-    const context: CheckContext = { host, budget, cpus, random, startAnchor, progress, breathe };
+    const context: CheckContext = { host, budget, cpus, random, monitor, progress, breathe };
     const verdict = await verdictOf(check, context);
     results.set(check.id, {
       id: check.id,

@@ -302,6 +302,11 @@ class ParsedBtf implements Btf {
     return kind === KIND.STRUCT || kind === KIND.UNION;
   }
 
+  #hasBits(at: number): boolean {
+    const kind = at === 0 ? 0 : this.#kind(at);
+    return kind === KIND.INT || kind === KIND.ENUM || kind === KIND.ENUM64;
+  }
+
   /** The record of type `id`, which was named at byte `from`; 0 for void. */
   #record(id: number, from: number): number {
     const at = this.#offsets[id];
@@ -396,6 +401,9 @@ class ParsedBtf implements Btf {
         bitSize = usedBits;
       }
     }
+    // Anything else with a width would put the members of an anonymous struct between bytes, or past its end.
+    if (bitSize > 0 && !this.#hasBits(target))
+      throw badAt('bit-field is neither integer nor enumeration', at);
     if (bitSize === 0 && bitOffset % 8 !== 0) throw badAt('member does not start at a byte', at);
     return { at, nameOffset: this.#u32(at), type, bitOffset: baseBits + bitOffset, bitSize };
   }

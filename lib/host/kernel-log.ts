@@ -12,7 +12,9 @@ export interface KernelLogFacts {
 
 const MOST_RECORDS = 100_000;
 const CLOCKSOURCE = /clocksource: tsc: mask: \S+ max_cycles: (0x[0-9a-f]+), max_idle_ns: (\d+) ns/;
-const FREQUENCY = /tsc: (?:Detected|Refined TSC clocksource calibration:) ([\d.]+) MHz/;
+const FREQUENCY = /tsc: (?:Detected|Refined TSC clocksource calibration:) (\d{1,9}\.\d{1,9}) MHz/;
+const KERNEL_PRIORITIES = 8;
+const BOOT_PARAMETERS = /^(Kernel c|C)ommand line:/;
 const DOUBT = /tsc.*unstable|TSC.*unsynchroni[sz]ed|TSC warp|TSC ADJUST differs|Firmware Bug.*TSC/i;
 
 /**
@@ -23,8 +25,10 @@ const DOUBT = /tsc.*unstable|TSC.*unsynchroni[sz]ed|TSC warp|TSC ADJUST differs|
 export function readKernelLog(files: HostFiles): KernelLogFacts {
   const facts: KernelLogFacts = { tscClocksource: null, tscMhz: null, doubts: [] };
   for (const record of files.readRecords('/dev/kmsg', MOST_RECORDS)) {
-    // "prefix;message" and then lines of properties.
+    // "priority,...;message" and then lines of properties.
     const message = record.slice(record.indexOf(';') + 1).split('\n', 1)[0] as string;
+    // Programs write to the log too, with a facility above the kernel's 0; boot parameters are no finding.
+    if (Number.parseInt(record, 10) >= KERNEL_PRIORITIES || BOOT_PARAMETERS.test(message)) continue;
     const clocksource = CLOCKSOURCE.exec(message);
     if (clocksource?.[1] !== undefined && clocksource[2] !== undefined) {
       facts.tscClocksource = { maxCycles: BigInt(clocksource[1]), maxIdleNs: BigInt(clocksource[2]) };

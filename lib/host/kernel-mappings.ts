@@ -23,8 +23,11 @@ export interface KernelMappings {
 const MOST_MAPS_BYTES = 64 << 20;
 const MAPS_LINE = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+\s+(\[\w+\])$/;
 
+// Far above the four pages that any kernel maps in a region: the range is text, and must not decide what is allocated.
+const MOST_REGION_PAGES = 16;
+
 function pagesOf(region: string, start: bigint, end: bigint): KernelPage[] {
-  const count = Number((end - start) / BigInt(PAGE_SIZE));
+  const count = Math.min(Number((end - start) / BigInt(PAGE_SIZE)), MOST_REGION_PAGES);
   return Array.from({ length: count }, (_, index) => ({
     region,
     index,

@@ -23,7 +23,10 @@ export function openPtpClocks(): PtpClocks {
       refused.push({ name, errno: (error as NodeJS.ErrnoException).code ?? 'unknown' });
     }
   }
-  return { clocks, refused, close: () => descriptors.forEach((descriptor) => closeSync(descriptor)) };
+  const close = (): void => {
+    for (const descriptor of descriptors) closeSync(descriptor);
+  };
+  return { clocks, refused, close };
 }
 
 function ptpDevices(): string[] {

@@ -6,17 +6,25 @@
 /** How the counter is read: unfenced, after `lfence`, or by `rdtscp`. The numbers are the addon's. */
 export const CounterMethod = { rdtsc: 0, 'lfence-rdtsc': 1, rdtscp: 2 } as const;
 export type CounterMethodName = keyof typeof CounterMethod;
-type CounterMethodId = (typeof CounterMethod)[CounterMethodName];
+export type CounterMethodId = (typeof CounterMethod)[CounterMethodName];
 
 /** The separate ways to ask the kernel for a clock. The numbers are the addon's. */
 export const ClockPath = { vdso: 0, libc: 1, syscall: 2 } as const;
 export type ClockPathName = keyof typeof ClockPath;
 type ClockPathId = (typeof ClockPath)[ClockPathName];
 
-/** Where a reading in a bracket comes from: a path, or own arithmetic on the kernel's page. */
+/** Where a clock's reading comes from: a path, or own arithmetic on the kernel's page. */
 export const ReadingSource = { ...ClockPath, page: 3 } as const;
 export type ReadingSourceName = keyof typeof ReadingSource;
 type ReadingSourceId = (typeof ReadingSource)[ReadingSourceName];
+
+/** As {@link ReadingSource}, or the counter itself (fenced): for readings that are compared in lock step. */
+export const LockStepSource = { ...ReadingSource, counter: 4 } as const;
+export type LockStepSourceName = keyof typeof LockStepSource;
+
+/** Pointers that a clock must not be written through: null, read-only memory, the kernel's half. */
+export const BadPointer = { null: 0, 'read-only': 1, kernel: 2 } as const;
+export type BadPointerName = keyof typeof BadPointer;
 
 /** The kernel's clock discipline, read by `adjtimex` without changing it. */
 export interface Adjtimex {
@@ -77,6 +85,47 @@ export interface BracketTally {
 /** Words of a row of {@link Addon.bracket}. */
 export const BRACKET_ROW_WORDS = 24;
 
+/** What threads that read in turns found. Steps are nanoseconds, or cycles for the counter; all are below 2^53. */
+export interface LockStepTally {
+  reads: number;
+  /** Readings whose predecessor was made by another thread. */
+  handOvers: number;
+  /** Readings below their predecessor while the page kept its count, and the largest step back. */
+  backwards: number;
+  worst: number;
+  /** The same across a change of the page's count. */
+  backwardsAcrossUpdate: number;
+  worstAcrossUpdate: number;
+  /** Smallest step forward; null if there was none. */
+  smallestStep: number | null;
+}
+
+/** Bounds of `counter there - counter here`, cycles, both included; `lowest > highest` proves that it changed. */
+export interface CounterOffset {
+  lowest: bigint;
+  highest: bigint;
+  rounds: number;
+  bestRoundTrip: bigint;
+}
+
+/** A native thread that keeps every state of the kernel's page that it sees. It records from its making on. */
+export interface PageRecorder {
+  /** States kept so far. */
+  captured(): number;
+  isRecording(): boolean;
+  /**
+   * Ends the recording and gives its rows: 64-bit words, little-endian, the counter before and after the copy and
+   * then the copied bytes of the page.
+   */
+  stop(): Uint8Array;
+}
+
+/** How a call with a bad pointer ended: with an errno (0: it claims to have worked), or by a signal (else 0). */
+export interface BadPointerEnding {
+  errorNumber: number;
+  signal: number;
+}
+
 /** How often a vDSO call entered the kernel. */
 export interface KernelEntries {
   calls: number;
@@ -119,6 +168,16 @@ export interface Addon {
    */
   countKernelEntries(clockIds: Uint32Array, calls: number): KernelEntries[];
 
+  /**
+   * Calls `clock_gettime` with a bad pointer: the system call here, the other paths in a forked child, which may
+   * die of it.
+   */
+  probeBadPointer(
+    path: ClockPathId,
+    clockId: number,
+    pointer: (typeof BadPointer)[BadPointerName],
+  ): BadPointerEnding;
+
   /** Address of the vDSO's ELF header, null if the process has none. */
   vdsoBase(): bigint | null;
   /** Address of a vDSO symbol as the dynamic linker resolves it, null if there is none. */
@@ -141,6 +200,42 @@ export interface Addon {
     rows: BigInt64Array,
     outsideRows: BigInt64Array,
   ): BracketTally;
+
+  /**
+   * Lets a thread on each of `cpus` read in turns, `reads` times each or for `mostCycles`, and compare with the
+   * last reading of all. With a page its count is watched.
+   */
+  lockStep(
+    source: (typeof LockStepSource)[LockStepSourceName],
+    clockId: number,
+    page: PageClock | null,
+    cpus: Uint32Array,
+    reads: number,
+    mostCycles: number,
+  ): LockStepTally;
+  /** Bounds the offset between the counters of two CPUs, in `rounds` rounds or for `mostCycles`. */
+  pingPong(cpuHere: number, cpuThere: number, rounds: number, mostCycles: number): CounterOffset;
+
+  /** Records the first `bytes` of the page whenever the count of `page` changes. */
+  PageRecorder: new (
+    page: PageClock,
+    bytes: number,
+    capacity: number,
+    mostCycles: number,
+  ) => PageRecorder;
+
+  /**
+   * A function that reads a clock into `out[0]`, nanoseconds: nothing crosses the boundary. `out` must stay as it
+   * is: its buffer is written to for as long as the function lives.
+   */
+  clockReader(
+    source: ReadingSourceId,
+    clockId: number,
+    page: PageClock | null,
+    out: BigInt64Array,
+  ): () => void;
+  /** As {@link clockReader} for the counter: `BigInt.asUintN(64, out[0])` gives the cycles. */
+  counterReader(method: CounterMethodId, out: BigInt64Array): () => void;
 
   /** CPUs that the calling thread may run on, ascending. */
   cpuAffinity(): number[];

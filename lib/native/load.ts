@@ -63,6 +63,7 @@ export function loadAddon(options: LoadOptions = {}): Addon {
   let addon: Addon;
   try {
     addon = require(file) as Addon;
+    if (typeof addon.setErrorFactory !== 'function') throw new Error('it is not the addon of this package');
   } catch (cause) {
     throw new LatchclockError('ERR_ADDON_MISSING', 'the native addon cannot be loaded', {
       where: `${file}: ${cause instanceof Error ? cause.message.split('\n')[0] : String(cause)}`,

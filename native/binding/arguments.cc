@@ -83,7 +83,9 @@ void Arguments::Page(size_t index, const char* name, const uint8_t** page, PageC
       return 0;
     }
     const double number = value.As<Napi::Number>().DoubleValue();
-    return number >= 0 && number < kPageSize ? static_cast<uint32_t>(number) : kPageSize;
+    const uint32_t whole = number >= 0 && number < kPageSize ? static_cast<uint32_t>(number) : kPageSize;
+    // A fraction is no offset; kPageSize lies outside, and is refused below.
+    return whole == number ? whole : kPageSize;
   };
   clock->seq = offset("seq");
   clock->mode = offset("mode");

@@ -24,6 +24,9 @@ void ExportCounter(Napi::Env env, Napi::Object exports);
 void ExportPosixClock(Napi::Env env, Napi::Object exports);
 void ExportMemory(Napi::Env env, Napi::Object exports);
 void ExportBracket(Napi::Env env, Napi::Object exports);
+void ExportClockReader(Napi::Env env, Napi::Object exports);
+void ExportLockStep(Napi::Env env, Napi::Object exports);
+void ExportPageRecorder(Napi::Env env, Napi::Object exports);
 void ExportThread(Napi::Env env, Napi::Object exports);
 void ExportErrors(Napi::Env env, Napi::Object exports);
 

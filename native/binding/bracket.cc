@@ -6,13 +6,16 @@
 namespace latchclock::binding {
 namespace {
 
+// Cycles are not compared with nanoseconds: the counter is no side of a bracket.
+constexpr int64_t kLastClockSource = static_cast<int64_t>(ReadingSource::kPage);
+
 // bracket(outer, inner, clockId, page | null, count, rowEvery, rows, outsideRows) => tally
 Napi::Value Bracket(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Arguments arguments(info, "bracket");
   BracketRequest request = {};
-  request.outer = static_cast<ReadingSource>(arguments.Integer(0, "outer", 0, kReadingSources - 1));
-  request.inner = static_cast<ReadingSource>(arguments.Integer(1, "inner", 0, kReadingSources - 1));
+  request.outer = static_cast<ReadingSource>(arguments.Integer(0, "outer", 0, kLastClockSource));
+  request.inner = static_cast<ReadingSource>(arguments.Integer(1, "inner", 0, kLastClockSource));
   request.id = static_cast<clockid_t>(arguments.Integer(2, "clockId", INT32_MIN, INT32_MAX));
   arguments.Page(3, "page", &request.page, &request.clock);
   request.count = static_cast<uint64_t>(arguments.Integer(4, "count", 1, 1'000'000'000));

@@ -2,12 +2,15 @@
 
 #include <vector>
 
+#include "../core/bad_pointer_probe.h"
 #include "../core/fast_path_probe.h"
 #include "arguments.h"
 #include "binding.h"
 
 namespace latchclock::binding {
 namespace {
+
+constexpr uint32_t kMostCalls = 10'000'000;
 
 // Path and clock id, the first two arguments of each function here; false after an exception.
 bool PathAndClock(const Napi::CallbackInfo& info, Arguments* arguments, ClockPath* path, clockid_t* id) {
@@ -91,6 +94,11 @@ Napi::Value CountKernelEntries(const Napi::CallbackInfo& info) {
   const uint32_t* ids = arguments.Words32(0, "clockIds", &count);
   const auto calls = static_cast<uint32_t>(arguments.Integer(1, "calls", 1, 1'000'000));
   if (!arguments.ok()) return {};
+  // Together, since the calls are made without a pause.
+  if (count > 0 && calls > kMostCalls / count) {
+    ThrowError(env, "ERR_BAD_ARGUMENT", "too many calls for all clocks together", arguments.function());
+    return {};
+  }
   std::vector<FastPathCount> clocks(count);
   for (size_t i = 0; i < count; i++) clocks[i].id = static_cast<clockid_t>(ids[i]);
   const Outcome outcome = ProbeFastPath(clocks.data(), count, calls);
@@ -109,6 +117,27 @@ Napi::Value CountKernelEntries(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// probeBadPointer(path, clockId, kind) => { errorNumber, signal }
+Napi::Value ProbePointer(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments arguments(info, "probeBadPointer");
+  ClockPath path;
+  clockid_t id;
+  if (!PathAndClock(info, &arguments, &path, &id)) return {};
+  const auto pointer = static_cast<BadPointer>(arguments.Integer(2, "kind", 0, kBadPointers - 1));
+  if (!arguments.ok()) return {};
+  BadPointerEnding ending;
+  const Outcome outcome = ProbeBadPointer(path, id, pointer, &ending);
+  if (!outcome.ok()) {
+    ThrowOutcome(env, outcome, arguments.function());
+    return {};
+  }
+  auto result = Napi::Object::New(env);
+  result.Set("errorNumber", Napi::Number::New(env, ending.error_number));
+  result.Set("signal", Napi::Number::New(env, ending.signal));
+  return result;
+}
+
 }  // namespace
 
 void ExportPosixClock(Napi::Env env, Napi::Object exports) {
@@ -116,6 +145,7 @@ void ExportPosixClock(Napi::Env env, Napi::Object exports) {
   exports.Set("readClocks", Napi::Function::New(env, ReadClocks, "readClocks"));
   exports.Set("clockResolution", Napi::Function::New(env, ClockResolution, "clockResolution"));
   exports.Set("adjtimex", Napi::Function::New(env, Adjtimex, "adjtimex"));
+  exports.Set("probeBadPointer", Napi::Function::New(env, ProbePointer, "probeBadPointer"));
   exports.Set("countKernelEntries", Napi::Function::New(env, CountKernelEntries, "countKernelEntries"));
 }
 

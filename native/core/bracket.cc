@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "counter.h"
-#include "posix_clock.h"
 
 namespace latchclock {
 namespace {
@@ -16,31 +15,23 @@ struct Sample {
   BracketVerdict verdict = BracketVerdict::kInside;
 };
 
-Outcome Read(const BracketRequest& request, ReadingSource source, PageReading* page_reading, int64_t* ns,
-             uint64_t* retries) {
-  if (source == ReadingSource::kPage) {
-    const Outcome outcome = ReadPageClock(request.page, request.clock, page_reading, retries);
-    *ns = page_reading->ns;
-    return outcome;
-  }
-  timespec time;
-  const int error = ClockGettime(static_cast<ClockPath>(source), request.id, &time);
-  if (error != 0) return Outcome::FailedCall("clock_gettime", error);
-  *ns = ToNanoseconds(time);
-  return {};
+ClockRequest Of(const BracketRequest& request, ReadingSource source) {
+  return {source, request.id, request.page, request.clock};
 }
 
 Outcome Take(const BracketRequest& request, Sample* sample, uint64_t* retries) {
   const bool has_page = request.page != nullptr;
+  const ClockRequest outer = Of(request, request.outer);
+  const ClockRequest inner = Of(request, request.inner);
   // Acquire, so that nothing of the sample is read before the count...
   if (has_page) sample->seq_before = LoadSeq(request.page, request.clock.seq, std::memory_order_acquire);
   sample->counter_before = FencedRdtsc();
   PageReading* inner_page =
       request.outer == ReadingSource::kPage ? &sample->second_page : &sample->first_page;
-  Outcome outcome = Read(request, request.outer, &sample->first_page, &sample->outer_first, retries);
-  if (outcome.ok()) outcome = Read(request, request.inner, inner_page, &sample->inner, retries);
+  Outcome outcome = Read(outer, &sample->first_page, &sample->outer_first, retries);
+  if (outcome.ok()) outcome = Read(inner, inner_page, &sample->inner, retries);
   if (outcome.ok()) {
-    outcome = Read(request, request.outer, &sample->second_page, &sample->outer_second, retries);
+    outcome = Read(outer, &sample->second_page, &sample->outer_second, retries);
   }
   sample->counter_after = FencedRdtsc();
   // ... and the fence, so that the last count is read after all of it.
@@ -95,21 +86,21 @@ void Judge(Sample* sample, BracketTally* tally) {
     const auto width =
         static_cast<uint64_t>(sample->outer_second) - static_cast<uint64_t>(sample->outer_first);
     tally->width_sum_ns += width;
-    tally->width_min_ns = std::min(tally->width_min_ns, width);
+    tally->width_min_ns = tally->widths++ == 0 ? width : std::min(tally->width_min_ns, width);
   }
 }
 
 }  // namespace
 
 Outcome RunBracket(const BracketRequest& request, BracketTally* tally) {
-  const bool uses_page = request.outer == ReadingSource::kPage || request.inner == ReadingSource::kPage;
-  if (request.outer == request.inner && uses_page) return Outcome::Failed(Status::kBadArgument);
-  if (uses_page && request.page == nullptr) return Outcome::Failed(Status::kBadArgument);
-  if (request.page != nullptr && !IsInsidePage(request.clock)) return Outcome::Failed(Status::kBadArgument);
+  const bool both_page = request.outer == ReadingSource::kPage && request.inner == ReadingSource::kPage;
+  // Cycles are not compared with nanoseconds.
+  const bool any_counter =
+      request.outer == ReadingSource::kCounter || request.inner == ReadingSource::kCounter;
+  if (both_page || any_counter) return Outcome::Failed(Status::kBadArgument);
   if (request.row_every == 0) return Outcome::Failed(Status::kBadArgument);
   for (const ReadingSource source : {request.outer, request.inner}) {
-    if (source == ReadingSource::kPage) continue;
-    const Outcome usable = CheckClockPath(static_cast<ClockPath>(source));
+    const Outcome usable = CheckReading(Of(request, source));
     if (!usable.ok()) return usable;
   }
   const Outcome usable = CheckCounter(CounterMethod::kFencedRdtsc);

@@ -1,19 +1,12 @@
 #pragma once
 
-#include <time.h>
-
 #include <cstddef>
 #include <cstdint>
 
-#include "kernel_page.h"
+#include "reading.h"
 #include "status.h"
 
 namespace latchclock {
-
-// Where a reading in a bracket comes from: a path of posix_clock.h, or our own arithmetic on the kernel's
-// page.
-enum class ReadingSource : uint32_t { kVdso = 0, kLibc = 1, kSyscall = 2, kPage = 3 };
-inline constexpr uint32_t kReadingSources = 4;
 
 // A sample as written down, in 64-bit words, for whoever wants to judge it again:
 //   0 verdict   1 counter before   2 first outer (ns)   3 inner (ns)   4 second outer (ns)   5 counter after
@@ -49,8 +42,9 @@ struct BracketTally {
   uint64_t outside_across_update = 0;
   uint64_t worst_ns = 0;  // largest distance outside, of all
   uint64_t retries = 0;   // copies of the page thrown away
+  uint64_t widths = 0;    // brackets that do not run backwards: these have a width
   uint64_t width_sum_ns = 0;
-  uint64_t width_min_ns = ~uint64_t{0};
+  uint64_t width_min_ns = 0;  // of brackets that do not run backwards
   size_t rows = 0;
   size_t outside_rows = 0;
 };

@@ -27,6 +27,8 @@ CounterState CounterStateOfThread() {
 Outcome CheckCounter(CounterMethod method) {
   if (CounterStateOfThread() == CounterState::kDisabled) return Outcome::Failed(Status::kCounterDisabled);
   if (method == CounterMethod::kRdtscp) {
+    // A thread whose CPUID traps cannot ask, and its failure is not the answer for the other threads.
+    if (CpuidTraps()) return Outcome::Failed(Status::kCounterUnsupported);
     // A property of the CPU, the same for every thread: asked once, since CPUID traps to the hypervisor.
     static const bool has_rdtscp = HasRdtscp();
     if (!has_rdtscp) return Outcome::Failed(Status::kCounterUnsupported);

@@ -44,15 +44,15 @@ Outcome GetCpuAffinity(std::vector<int>* cpus) {
 }
 
 Outcome SetCpuAffinity(const std::vector<int>& cpus) {
-  const auto highest = std::max_element(cpus.begin(), cpus.end());
-  if (highest == cpus.end() || *highest >= kMostCpus) return Outcome::FailedCall("sched_setaffinity", EINVAL);
+  const auto [lowest, highest] = std::minmax_element(cpus.begin(), cpus.end());
+  // Before the highest sizes the mask: a negative number would ask for nearly all memory.
+  if (cpus.empty() || *lowest < 0 || *highest >= kMostCpus) {
+    return Outcome::FailedCall("sched_setaffinity", EINVAL);
+  }
   const CpuSet set = MakeCpuSet(*highest + 1);
   if (!set) return Outcome::FailedCall("sched_setaffinity", ENOMEM);
   const size_t size = CPU_ALLOC_SIZE(*highest + 1);
-  for (const int cpu : cpus) {
-    if (cpu < 0) return Outcome::FailedCall("sched_setaffinity", EINVAL);
-    CPU_SET_S(static_cast<size_t>(cpu), size, set.get());
-  }
+  for (const int cpu : cpus) CPU_SET_S(static_cast<size_t>(cpu), size, set.get());
   if (sched_setaffinity(0, size, set.get()) != 0) return Outcome::FailedCall("sched_setaffinity", errno);
   return {};
 }

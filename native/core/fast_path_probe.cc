@@ -4,12 +4,12 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "posix_clock.h"
+#include "quiet_thread.h"
 
 namespace latchclock {
 namespace {
@@ -66,7 +66,7 @@ Outcome ProbeFastPath(FastPathCount* clocks, size_t count, uint32_t calls) {
   if (!usable.ok()) return usable;
   Probe probe = {clocks, count, calls, {}};
   pthread_t thread;
-  const int error = pthread_create(&thread, nullptr, RunProbe, &probe);
+  const int error = CreateQuietThread(&thread, RunProbe, &probe);
   if (error != 0) return Outcome::FailedCall("pthread_create", error);
   pthread_join(thread, nullptr);
   return probe.outcome;

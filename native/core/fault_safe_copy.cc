@@ -9,7 +9,7 @@
 namespace latchclock {
 namespace {
 
-constexpr size_t kPageSize = 4096;
+constexpr size_t kSmallestPage = 4096;
 
 // Short counts cannot be: the pipe is empty and holds a page at least, and a chunk ends within its page.
 Outcome CopyWithinPage(const int pipe_ends[2], uintptr_t address, size_t length, uint8_t* out) {
@@ -35,7 +35,7 @@ Outcome CopyMemory(uintptr_t address, size_t length, uint8_t* out) {
   if (pipe2(pipe_ends, O_CLOEXEC) != 0) return Outcome::FailedCall("pipe2", errno);
   Outcome outcome;
   while (length > 0 && outcome.ok()) {
-    const size_t chunk = std::min(length, kPageSize - address % kPageSize);
+    const size_t chunk = std::min(length, kSmallestPage - address % kSmallestPage);
     outcome = CopyWithinPage(pipe_ends, address, chunk, out);
     address += chunk;
     out += chunk;

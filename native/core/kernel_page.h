@@ -12,6 +12,10 @@ namespace latchclock {
 inline constexpr uint32_t kPageSize = 4096;
 inline constexpr uint32_t kNoField = 0xffffffffu;
 
+// clock_mode of the page (enum vdso_clock_mode, arch/x86/include/asm/vdso/clocksource.h).
+inline constexpr uint32_t kTscMode = 1;
+inline constexpr uint32_t kTimeNamespaceMode = 0x7fffffff;
+
 // One clock of the kernel's page: where its words lie, in bytes from the page's start. The layout is the
 // caller's (it has proved it); the values are read here.
 struct PageClock {
@@ -30,8 +34,8 @@ struct PageClock {
 // True if every word lies inside a page at its natural alignment.
 bool IsInsidePage(const PageClock& clock);
 
-// True if `address` is a page of the kernel's clock data that can be read for as long as the process lives:
-// page-aligned, in the pages right below the vDSO, and readable now.
+// kOk if `address` is a page that the kernel maps for its clocks, and so can be read for as long as the
+// process lives: page-aligned, among the pages right below the vDSO, readable now, and no ordinary memory.
 Outcome CheckKernelPage(uintptr_t address);
 
 // One consistent copy of a clock's words with the counter read among them, and the value they give.
@@ -88,15 +92,17 @@ inline Outcome ReadPageClock(const uint8_t* page, const PageClock& clock, PageRe
   for (uint32_t spin = 0; spin < kMostSpins; spin++) {
     // Acquire: the words below are not loaded before the count.
     const uint32_t seq = LoadSeq(page, clock.seq, std::memory_order_acquire);
+    const uint32_t mode = LoadRelaxed<uint32_t>(page, clock.mode);
     if ((seq & 1) != 0) {
+      // The first page of a time namespace: odd for ever, nobody is writing.
+      if (mode == kTimeNamespaceMode) return Outcome::Failed(Status::kBadArgument);
       _mm_pause();
       ++*retries;
       continue;
     }
     if (!clock.coarse) {
-      if (LoadRelaxed<uint32_t>(page, clock.mode) != 1) return Outcome::Failed(Status::kBadArgument);
-      // The fence puts the counter after the load of the count: a count that is the same afterwards then
-      // vouches for the words at the instant of the counter.
+      // The fence puts the counter after the first load of the count. Nothing puts it before the second: the
+      // count vouches for the words, and for an instant at or before that of the counter, as in the vDSO.
       reading->cycles = FencedRdtsc();
       reading->cycle_last = LoadRelaxed<uint64_t>(page, clock.cycle_last);
       reading->max_cycles = clock.max_cycles == kNoField ? 0 : LoadRelaxed<uint64_t>(page, clock.max_cycles);
@@ -114,6 +120,8 @@ inline Outcome ReadPageClock(const uint8_t* page, const PageClock& clock, PageRe
       ++*retries;
       continue;
     }
+    // Judged only now: words of a copy that was thrown away may have been anything.
+    if (!clock.coarse && mode != kTscMode) return Outcome::Failed(Status::kBadArgument);
     if (reading->shift >= 64) return Outcome::Failed(Status::kBadArgument);
     reading->seq = seq;
     const uint64_t ns =

@@ -24,7 +24,11 @@ int ClockGetres(ClockPath path, clockid_t id, timespec* resolution);
 // clock state that adjtimex(2) returns goes to `state`.
 Outcome ReadDiscipline(timex* discipline, int* state);
 
-// Nanoseconds since the clock's epoch. In range: the kernel holds seconds below 2^63 / 10^9.
-inline int64_t ToNanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
+// Nanoseconds since the clock's epoch. The kernel keeps seconds below 2^63 / 10^9; a device's driver may
+// answer anything, so the sum wraps rather than overflow.
+inline int64_t ToNanoseconds(const timespec& time) {
+  return static_cast<int64_t>(static_cast<uint64_t>(time.tv_sec) * 1'000'000'000u +
+                              static_cast<uint64_t>(time.tv_nsec));
+}
 
 }  // namespace latchclock

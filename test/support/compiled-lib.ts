@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
@@ -22,9 +30,12 @@ export function compiledLib(): { root: string; lib: string; remove: () => void }
     if (!name.endsWith('.ts') || !FLOORS.includes(name.split('/')[0] as string)) continue;
     const target = join(root, 'lib', name.replace(/\.ts$/, '.js'));
     mkdirSync(dirname(target), { recursive: true });
-    const { outputText } = ts.transpileModule(readFileSync(join(ROOT, 'lib', name), 'utf8'), { compilerOptions });
+    const { outputText } = ts.transpileModule(readFileSync(join(ROOT, 'lib', name), 'utf8'), {
+      compilerOptions,
+    });
     writeFileSync(target, outputText);
   }
-  for (const name of ['node_modules', 'build', 'package.json']) symlinkSync(join(ROOT, name), join(root, name));
+  for (const name of ['node_modules', 'build', 'package.json'])
+    symlinkSync(join(ROOT, name), join(root, name));
   return { root, lib: join(root, 'lib'), remove: () => rmSync(root, { recursive: true }) };
 }

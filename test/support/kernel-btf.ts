@@ -42,9 +42,11 @@ export function kernelBtf(layout: KernelPageLayout): Uint8Array {
     { name: 'offset', type: btf.array(offset, 12) },
   ]);
   const types = { u32, s32, u64, bases };
-  const start = layout.main.seq < OLD_START ? 0 : OLD_START;
-  const size = layout.raw.seq - layout.main.seq;
+  const start = Math.min(layout.main.seq, layout.main.mode) < OLD_START ? 0 : OLD_START;
   const members = clockMembers(layout.main, start, types);
+  // Large enough for layouts that no kernel has, too.
+  const ends = members.map(({ type, offset = 0 }) => offset + (type === bases ? 192 : 8));
+  const size = Math.max(layout.raw.seq - layout.main.seq, ...ends);
   if (layout.struct === 'vdso_data') {
     btf.struct('vdso_data', size, [
       ...members,
@@ -53,7 +55,7 @@ export function kernelBtf(layout: KernelPageLayout): Uint8Array {
     return btf.build();
   }
   const clock = btf.struct('vdso_clock', size, members);
-  btf.struct('vdso_time_data', layout.hrtimerRes + 4, [
+  btf.struct('vdso_time_data', Math.max(2 * size, layout.hrtimerRes + 4), [
     { name: 'clock_data', type: btf.array(clock, 2) },
     { name: 'hrtimer_res', type: u32, offset: layout.hrtimerRes },
   ]);

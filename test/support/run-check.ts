@@ -1,9 +1,9 @@
 import type { Budget } from '../../lib/checks/budget.ts';
 import type { CheckContext, Verdict } from '../../lib/checks/model.ts';
+import { RunMonitor } from '../../lib/checks/monitor.ts';
 import { seededRandom } from '../../lib/checks/random.ts';
 import { CHECKS } from '../../lib/checks/registry.ts';
-import { takeAnchor } from '../../lib/host/frequency.ts';
-import { openHost, orNull } from '../../lib/host/host.ts';
+import { openHost } from '../../lib/host/host.ts';
 import { type SimulatedHostOptions, simulatedHost } from './simulated-host.ts';
 
 /** Enough to tell right from wrong on a simulated machine, where a sample costs microseconds. */
@@ -13,6 +13,12 @@ const SMALL: Budget = {
   samplesPerPair: 40,
   fastPathCalls: 20,
   frequencySpanMs: 0.01,
+  counterReadsPerCpu: 2_000,
+  warpReads: 2_000,
+  pingPongRounds: 200,
+  monotonicMs: 1,
+  coarseSamples: 200,
+  recordMs: 1,
 };
 
 /** Runs one check on a simulated machine; throws what the check throws. */
@@ -26,7 +32,7 @@ export async function runCheckOn(options: SimulatedHostOptions, id: string): Pro
     budget: SMALL,
     cpus: addon.cpuAffinity(),
     random: seededRandom(1n),
-    startAnchor: orNull(() => takeAnchor(addon)),
+    monitor: new RunMonitor(host),
     progress: () => undefined,
     breathe: async () => undefined,
   };

@@ -9,7 +9,11 @@ import {
   ClockPath,
   type ClockPathName,
   CounterMethod,
+  LockStepSource,
+  type LockStepSourceName,
+  type LockStepTally,
   type PageClock,
+  type PageRecorder,
   ReadingSource,
   type ReadingSourceName,
 } from '../../lib/native/addon.ts';
@@ -65,6 +69,8 @@ export interface SimulatedHostOptions {
   counterState?: 'enabled' | 'disabled' | 'unknown';
   /** Cycles that pass with every reading of counter or clock; negative ones make the counter run backwards. */
   cyclesPerReading?: () => bigint;
+  /** Cycles by which the counter of a CPU is ahead, where CPUs are compared (lock step, ping-pong). */
+  counterOffset?: (cpu: number) => bigint;
   /** The kernel rewrites its page when so many cycles have passed (default: never). */
   updateEveryCycles?: bigint;
   counterHz?: bigint;
@@ -106,6 +112,8 @@ export class SimulatedKernel {
   readonly bases: Record<'realtime' | 'monotonic' | 'boottime' | 'tai' | 'raw', Base>;
   coarse: { realtimeNs: bigint; monotonicNs: bigint } = { realtimeNs: 0n, monotonicNs: 0n };
   readonly namespace: { monotonicNs: bigint; boottimeNs: bigint };
+  /** Called after every update of the page. */
+  readonly listeners = new Set<() => void>();
 
   constructor(readonly options: SimulatedHostOptions) {
     this.mult = options.mult ?? 6_462_360n;
@@ -142,6 +150,7 @@ export class SimulatedKernel {
       base.scaledNs %= SECOND << this.shift;
     }
     this.#setCoarse();
+    for (const listener of this.listeners) listener();
   }
 
   #setCoarse(): void {
@@ -342,6 +351,7 @@ function simulatedFiles(contents: Readonly<Record<string, string | Uint8Array | 
 
 const NAMES_OF_IDS = new Map<number, ClockName>(CLOCK_NAMES.map((name) => [CLOCK_IDS[name], name]));
 const SOURCE_NAMES = Object.keys(ReadingSource) as ReadingSourceName[];
+const LOCK_STEP_NAMES = Object.keys(LockStepSource) as LockStepSourceName[];
 const PATH_NAMES = Object.keys(ClockPath) as ClockPathName[];
 const ABSENT: readonly ClockName[] = CLOCK_NAMES.filter((name) => /alarm|aux/.test(name));
 
@@ -433,6 +443,50 @@ function simulatedAddon(
     return { ns, words: [cycles, cycleLast, mult, shift, seconds, scaledNs, maxCycles, ns] };
   };
 
+  const read = (source: ReadingSourceName, clockId: number, page: PageClock | null, where: string) => {
+    if (source !== 'page') return { ns: readClock(source, clockId, where), words: [] };
+    if (page === null) throw new LatchclockError('ERR_BAD_ARGUMENT', 'no page is given', { where });
+    return readPage(page);
+  };
+  const seqOf = (page: PageClock | null): bigint => {
+    if (page === null) return 0n;
+    return BigInt(new DataView(copyMemory(page.address, PAGE).buffer).getUint32(page.seq, true));
+  };
+
+  /** Keeps the page's states as the simulated kernel writes them; asking how many there are lets time pass. */
+  class SimulatedRecorder implements PageRecorder {
+    readonly #rows: Uint8Array[] = [];
+    readonly #record: () => void;
+    readonly #end: bigint;
+
+    constructor(page: PageClock, bytes: number, capacity: number, mostCycles: number) {
+      this.#end = kernel.counter + BigInt(mostCycles);
+      this.#record = () => {
+        if (this.#rows.length === capacity) return;
+        const row = new Uint8Array(16 + bytes);
+        new BigUint64Array(row.buffer, 0, 2).set([kernel.counter, kernel.counter]);
+        row.set(copyMemory(page.address, bytes), 16);
+        this.#rows.push(row);
+      };
+      this.#record();
+      kernel.listeners.add(this.#record);
+    }
+
+    captured(): number {
+      kernel.advance();
+      return this.#rows.length;
+    }
+
+    isRecording(): boolean {
+      return kernel.advance() < this.#end && kernel.listeners.has(this.#record);
+    }
+
+    stop(): Uint8Array {
+      kernel.listeners.delete(this.#record);
+      return Uint8Array.from(Buffer.concat(this.#rows));
+    }
+  }
+
   const addon: Addon = {
     setErrorFactory: () => {},
     counterState: () => counterState,
@@ -490,17 +544,8 @@ function simulatedAddon(
     },
     copyMemory,
     bracket(outer, inner, clockId, page, count, rowEvery, rows, outsideRows) {
-      const read = (source: number): SimulatedReading => {
-        const name = SOURCE_NAMES[source] as ReadingSourceName;
-        if (name !== 'page') return { ns: readClock(name, clockId, 'bracket'), words: [] };
-        if (page === null)
-          throw new LatchclockError('ERR_BAD_ARGUMENT', 'no page is given', { where: 'bracket' });
-        return readPage(page);
-      };
-      const seqOf = (): bigint => {
-        if (page === null) return 0n;
-        return BigInt(new DataView(copyMemory(page.address, PAGE).buffer).getUint32(page.seq, true));
-      };
+      const take = (source: number): SimulatedReading =>
+        read(SOURCE_NAMES[source] as ReadingSourceName, clockId, page, 'bracket');
       checkCounter('bracket');
       const tally: BracketTally = {
         samples: count,
@@ -515,11 +560,11 @@ function simulatedAddon(
         outsideRows: 0,
       };
       for (let i = 0; i < count; i++) {
-        const seqBefore = seqOf();
+        const seqBefore = seqOf(page);
         const before = kernel.advance();
-        const [first, middle, second] = [read(outer), read(inner), read(outer)];
+        const [first, middle, second] = [take(outer), take(inner), take(outer)];
         const after = kernel.advance();
-        const seqAfter = seqOf();
+        const seqAfter = seqOf(page);
         const verdict = middle.ns < first.ns ? 1n : middle.ns > second.ns ? 2n : 0n;
         const distance = verdict === 1n ? first.ns - middle.ns : verdict === 2n ? middle.ns - second.ns : 0n;
         const across = seqBefore !== seqAfter;
@@ -551,6 +596,56 @@ function simulatedAddon(
         if (i % rowEvery === 0 && (tally.rows + 1) * 24 <= rows.length) rows.set(words, 24 * tally.rows++);
       }
       return tally;
+    },
+    probeBadPointer(path, clockId) {
+      const name = PATH_NAMES[path] as ClockPathName;
+      checkPath(name, 'probeBadPointer');
+      nameOf(clockId, 'probeBadPointer', 'clock_gettime');
+      // EFAULT from the kernel, SIGSEGV from user space.
+      return name === 'syscall' ? { errorNumber: 14, signal: 0 } : { errorNumber: 0, signal: 11 };
+    },
+    lockStep(source, clockId, page, cpus, reads) {
+      const name = LOCK_STEP_NAMES[source] as LockStepSourceName;
+      const tally: LockStepTally = {
+        reads: reads * cpus.length,
+        handOvers: cpus.length < 2 ? 0 : reads * cpus.length - 1,
+        backwards: 0,
+        worst: 0,
+        backwardsAcrossUpdate: 0,
+        worstAcrossUpdate: 0,
+        smallestStep: null,
+      };
+      let last: { value: bigint; seq: bigint } | undefined;
+      for (let i = 0; i < tally.reads; i++) {
+        const ahead = options.counterOffset?.(cpus[i % cpus.length] ?? 0) ?? 0n;
+        const value =
+          name === 'counter' ? readCounter(1, 'lockStep') + ahead : read(name, clockId, page, 'lockStep').ns;
+        const seq = seqOf(page);
+        const step = last === undefined ? 0 : Number(value - last.value);
+        if (step < 0 && last?.seq === seq) {
+          tally.backwards++;
+          tally.worst = Math.max(tally.worst, -step);
+        } else if (step < 0) {
+          tally.backwardsAcrossUpdate++;
+          tally.worstAcrossUpdate = Math.max(tally.worstAcrossUpdate, -step);
+        } else if (step > 0) {
+          tally.smallestStep = Math.min(tally.smallestStep ?? step, step);
+        }
+        last = { value, seq };
+      }
+      return tally;
+    },
+    pingPong(cpuHere, cpuThere, rounds) {
+      checkCounter('pingPong');
+      const offset = (options.counterOffset?.(cpuThere) ?? 0n) - (options.counterOffset?.(cpuHere) ?? 0n);
+      return { lowest: offset - 50n, highest: offset + 50n, rounds, bestRoundTrip: 100n };
+    },
+    PageRecorder: SimulatedRecorder,
+    clockReader: (source, clockId, page, out) => () => {
+      out[0] = read(SOURCE_NAMES[source] as ReadingSourceName, clockId, page, 'clockReader').ns;
+    },
+    counterReader: (method, out) => () => {
+      out[0] = readCounter(method, 'counterReader');
     },
     cpuAffinity: () => [...affinity],
     setCpuAffinity(cpus) {

@@ -1,0 +1,322 @@
+import { isLatchclockError } from '../errors.js';
+import { kernelCounterHz, orNull } from '../host/host.js';
+import { pageClock } from '../host/kernel-page.js';
+import {
+  ClockPath,
+  type ClockPathName,
+  type LockStepTally,
+  type PageClock,
+  ReadingSource,
+} from '../native/addon.js';
+import { CLOCK_IDS, CLOCK_NAMES, type ClockName, PAGE_CLOCKS } from '../page/posix-clocks.js';
+import { formatNs, formatNsRange, plural } from './format.js';
+import type { Check, CheckContext, Evidence } from './model.js';
+
+/** The fastest path by which a clock can be read here, or null. */
+function bestPath({ host }: CheckContext, clock: ClockName): ClockPathName | null {
+  for (const path of Object.keys(ClockPath) as ClockPathName[]) {
+    try {
+      host.addon.readClock(ClockPath[path], CLOCK_IDS[clock]);
+      return path;
+    } catch (error) {
+      if (!isLatchclockError(error)) throw error;
+    }
+  }
+  return null;
+}
+
+/** Where the page keeps its count, for any clock: to tell what happens across an update. */
+function watchedPage({ host }: CheckContext, clock: ClockName): PageClock | null {
+  const page = orNull(() => host.page());
+  if (page === null) return null;
+  const known = PAGE_CLOCKS.find((name) => name === clock);
+  return pageClock(page, known ?? 'monotonic');
+}
+
+// Where the kernel does not tell the counter's frequency: some CPUs run this for twice the time, some for half.
+const ASSUMED_HZ = 2_500_000_000;
+const MOST_READS = 100_000_000;
+
+interface ClockOrder {
+  clock: ClockName;
+  path: ClockPathName;
+  alone: LockStepTally;
+  /** Null on one CPU, and for the CPU time of a thread, which other threads cannot read. */
+  together: LockStepTally | null;
+}
+
+async function measureOrder(context: CheckContext): Promise<ClockOrder[]> {
+  const { host, cpus, budget, random, progress, breathe } = context;
+  const hz = orNull(() => kernelCounterHz(host)) ?? ASSUMED_HZ;
+  const mostCycles = Math.round((budget.monotonicMs / 1000) * hz);
+  const found: ClockOrder[] = [];
+  for (const [index, clock] of random.shuffle(CLOCK_NAMES).entries()) {
+    progress(index / CLOCK_NAMES.length);
+    const path = bestPath(context, clock);
+    if (path === null) continue;
+    const measure = async (on: readonly number[]): Promise<LockStepTally> => {
+      const page = watchedPage(context, clock);
+      const tally = host.addon.lockStep(
+        ReadingSource[path],
+        CLOCK_IDS[clock],
+        page,
+        Uint32Array.from(on),
+        MOST_READS,
+        mostCycles,
+      );
+      await breathe();
+      return tally;
+    };
+    const [single] = random.shuffle(cpus) as [number];
+    const alone = await measure([single]);
+    const shared = cpus.length > 1 && clock !== 'thread-cputime';
+    found.push({ clock, path, alone, together: shared ? await measure(cpus) : null });
+  }
+  return CLOCK_NAMES.flatMap((clock) => found.find((entry) => entry.clock === clock) ?? []);
+}
+
+/** Clocks that may be set: the kernel does not promise that they never go back. */
+const SETTABLE: readonly ClockName[] = ['realtime', 'realtime-coarse', 'realtime-alarm', 'tai'];
+
+function talliesOf(
+  orders: readonly ClockOrder[],
+): { clock: ClockName; where: string; tally: LockStepTally }[] {
+  return orders.flatMap(({ clock, alone, together }) => [
+    { clock, where: 'in one thread', tally: alone },
+    ...(together === null ? [] : [{ clock, where: 'across threads', tally: together }]),
+  ]);
+}
+
+const monotonic: Check = {
+  id: 'clock.monotonic',
+  claim: 'No clock goes back: in one thread, or when its last value is handed over to another CPU',
+  async run(context) {
+    const orders = await measureOrder(context);
+    const tallies = talliesOf(orders);
+    const reads = tallies.reduce((sum, { tally }) => sum + tally.reads, 0);
+    const handOvers = tallies.reduce((sum, { tally }) => sum + tally.handOvers, 0);
+    const evidence: Evidence = {
+      reads,
+      handOvers,
+      clocks: Object.fromEntries(
+        orders.map(({ clock, path, alone, together }) => [
+          clock,
+          { path, alone: { ...alone }, together: together === null ? null : { ...together } },
+        ]),
+      ),
+    };
+    const bound = `${plural(handOvers, 'hand-over')} between CPUs, compared exactly`;
+    const broken = tallies.filter(({ tally }) => tally.backwards > 0);
+    const worst = broken.toSorted((a, b) => b.tally.worst - a.tally.worst)[0];
+    if (worst !== undefined) {
+      const settable = broken.every(({ clock }) => SETTABLE.includes(clock));
+      const unwatched = watchedPage(context, 'monotonic') === null;
+      return {
+        status: settable && unwatched ? 'warn' : 'fail',
+        reason: `${worst.clock} went back ${worst.where} by up to ${formatNs(worst.tally.worst)}`,
+        bound,
+        evidence,
+        advice:
+          'Programs that measure intervals see negative ones. If counter.warp or counter.offset fail too, the CPUs ' +
+          'differ: use another clocksource.',
+      };
+    }
+    // What kernels are known to do: they read the counter before the page's write section opens, so that a reader
+    // can use the old rate for longer than the new one reckons.
+    const updates = tallies.filter(({ tally }) => tally.backwardsAcrossUpdate > 0);
+    const largest = updates.toSorted((a, b) => b.tally.worstAcrossUpdate - a.tally.worstAcrossUpdate)[0];
+    if (largest !== undefined) {
+      return {
+        status: 'warn',
+        reason: `${largest.clock} went back by ${formatNs(largest.tally.worstAcrossUpdate)} as the kernel changed rate or time`,
+        bound,
+        evidence,
+        advice:
+          'Linux is known to do this at a change of mult (microseconds at 10 %, nothing seen below 500 ppm), and when ' +
+          'the clock is set. Let the time daemon settle; slew more slowly.',
+      };
+    }
+    return {
+      status: 'pass',
+      reason: `${plural(orders.length, 'clock')}, ${plural(reads, 'reading')}, none back`,
+      bound,
+      evidence,
+    };
+  },
+};
+
+interface Resolution {
+  clock: ClockName;
+  /** By each path, nanoseconds. */
+  told: Partial<Record<ClockPathName, bigint>>;
+}
+
+function readResolutions({ host }: CheckContext): Resolution[] {
+  const found: Resolution[] = [];
+  for (const clock of CLOCK_NAMES) {
+    const told: Resolution['told'] = {};
+    for (const path of Object.keys(ClockPath) as ClockPathName[]) {
+      try {
+        told[path] = host.addon.clockResolution(ClockPath[path], CLOCK_IDS[clock]);
+      } catch (error) {
+        if (!isLatchclockError(error)) throw error;
+      }
+    }
+    if (Object.keys(told).length > 0) found.push({ clock, told });
+  }
+  return found;
+}
+
+/** The smallest step that a coarse clock makes, watched for some ticks; nanoseconds, null if it made none. */
+function coarseStepNs({ host }: CheckContext, clock: ClockName, tickNs: bigint): bigint | null {
+  const read = (): bigint => host.addon.readClock(ClockPath.syscall, CLOCK_IDS[clock]);
+  const start = host.addon.readClock(ClockPath.syscall, CLOCK_IDS.monotonic);
+  let smallest: bigint | null = null;
+  let last = read();
+  while (host.addon.readClock(ClockPath.syscall, CLOCK_IDS.monotonic) - start < 8n * tickNs) {
+    const now = read();
+    const step = now - last;
+    if (step > 0n && (smallest === null || step < smallest)) smallest = step;
+    last = now;
+  }
+  return smallest;
+}
+
+const resolution: Check = {
+  id: 'clock.resolution',
+  claim: 'clock_getres says the same by every path, and coarse clocks step by what it says',
+  async run(context) {
+    const resolutions = readResolutions(context);
+    const differing = resolutions.filter(({ told }) => new Set(Object.values(told)).size > 1);
+    const coarse = resolutions.filter(({ clock }) => clock.endsWith('-coarse'));
+    const steps: { clock: ClockName; toldNs: bigint; stepNs: bigint | null }[] = [];
+    for (const { clock, told } of coarse) {
+      const toldNs = told.syscall ?? told.libc ?? told.vdso ?? 0n;
+      steps.push({ clock, toldNs, stepNs: coarseStepNs(context, clock, toldNs) });
+      await context.breathe();
+    }
+    const fine = resolutions.find(({ clock }) => clock === 'monotonic')?.told ?? {};
+    const fineNs = fine.syscall ?? fine.libc ?? fine.vdso ?? null;
+    const evidence: Evidence = {
+      told: Object.fromEntries(resolutions.map(({ clock, told }) => [clock, { ...told }])),
+      coarseSteps: steps.map((step) => ({ ...step })),
+    };
+    const bound = 'told values compared exactly; steps of coarse clocks to 1 %';
+    if (differing.length > 0) {
+      return {
+        status: 'fail',
+        reason: `paths differ for ${differing.map(({ clock }) => clock).join(', ')}`,
+        bound,
+        evidence,
+        advice:
+          'Libc, vDSO or a sandbox answers for the kernel: programs may wait for too short or too long.',
+      };
+    }
+    const wrong = steps.filter(({ toldNs, stepNs }) => stepNs !== null && stepNs * 100n < toldNs * 99n);
+    if (wrong.length > 0) {
+      return {
+        status: 'warn',
+        reason: wrong.map(({ clock, stepNs }) => `${clock} stepped by ${stepNs} ns`).join(', '),
+        bound,
+        evidence,
+        advice:
+          'A coarse clock moved by less than a tick: the clock was set or slewed hard meanwhile. Run again.',
+      };
+    }
+    const coarseNs = steps.map(({ toldNs }) => Number(toldNs));
+    const coarseSeen = coarseNs.length === 0 ? 'none' : formatNsRange(coarseNs);
+    if (fineNs !== null && fineNs > 1n) {
+      return {
+        status: 'warn',
+        reason: `${fineNs} ns: timers wait for ticks`,
+        bound,
+        evidence,
+        advice:
+          'High-resolution timers are off (highres=off, or no usable timer): sleeps are as coarse as the tick.',
+      };
+    }
+    return { status: 'pass', reason: `${fineNs} ns, coarse ${coarseSeen}`, bound, evidence };
+  },
+};
+
+interface CoarseTally {
+  clock: ClockName;
+  samples: number;
+  ahead: number;
+  mostBehindNs: bigint;
+  tickNs: bigint;
+}
+
+// A machine in use updates at each tick; the kernel's own work, and a hypervisor's, can delay one.
+const LATE_TICKS = 2n;
+const BREATHE_EVERY = 5_000;
+
+async function measureCoarse(
+  context: CheckContext,
+  coarse: ClockName,
+  fine: ClockName,
+): Promise<CoarseTally> {
+  const { host, budget, breathe } = context;
+  const path = host.addon.vdsoBase() === null ? ClockPath.syscall : ClockPath.vdso;
+  const tally: CoarseTally = {
+    clock: coarse,
+    samples: 0,
+    ahead: 0,
+    mostBehindNs: 0n,
+    tickNs: host.addon.clockResolution(ClockPath.syscall, CLOCK_IDS[coarse]),
+  };
+  while (tally.samples < budget.coarseSamples) {
+    const before = host.addon.readClock(path, CLOCK_IDS[fine]);
+    const value = host.addon.readClock(path, CLOCK_IDS[coarse]);
+    const after = host.addon.readClock(path, CLOCK_IDS[fine]);
+    tally.samples++;
+    if (value > after) tally.ahead++;
+    if (before - value > tally.mostBehindNs) tally.mostBehindNs = before - value;
+    if (tally.samples % BREATHE_EVERY === 0) await breathe();
+  }
+  return tally;
+}
+
+const coarse: Check = {
+  id: 'clock.coarse',
+  claim: 'Coarse clocks are never ahead of the fine ones, and behind by no more than two ticks',
+  async run(context) {
+    const tallies = [
+      await measureCoarse(context, 'monotonic-coarse', 'monotonic'),
+      await measureCoarse(context, 'realtime-coarse', 'realtime'),
+    ];
+    const ahead = tallies.filter((tally) => tally.ahead > 0);
+    const late = tallies.filter((tally) => tally.mostBehindNs > LATE_TICKS * tally.tickNs);
+    const mostBehindNs = tallies.reduce(
+      (most, tally) => (tally.mostBehindNs > most ? tally.mostBehindNs : most),
+      0n,
+    );
+    const tickNs = tallies[0]?.tickNs ?? 0n;
+    const evidence: Evidence = { tallies: tallies.map((tally) => ({ ...tally })), mostBehindNs, tickNs };
+    const bound = `read between two readings of the fine clock, ${plural(context.budget.coarseSamples, 'time')} each`;
+    const behind = `at most ${(Number(mostBehindNs) / 1e6).toFixed(3)} ms behind, tick ${Number(tickNs) / 1e6} ms`;
+    if (ahead.length > 0) {
+      return {
+        status: 'fail',
+        reason: `${ahead.map(({ clock }) => clock).join(', ')} ahead of the fine clock`,
+        bound,
+        evidence,
+        advice:
+          'Mixing coarse and fine readings gives negative intervals. Was the clock set meanwhile? Else report the kernel.',
+      };
+    }
+    if (late.length > 0) {
+      return {
+        status: 'warn',
+        reason: behind,
+        bound,
+        evidence,
+        advice:
+          'Ticks come late: steal time, a hypervisor that deschedules this machine, or long work with interrupts off.',
+      };
+    }
+    return { status: 'pass', reason: behind, bound, evidence };
+  },
+};
+
+export const clockOrderChecks: readonly Check[] = [monotonic, resolution, coarse];

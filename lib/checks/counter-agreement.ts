@@ -1,0 +1,286 @@
+import { kernelCounterHz, orNull } from '../host/host.js';
+import { CounterMethod, type CounterOffset, LockStepSource } from '../native/addon.js';
+import { wrapU64 } from '../units.js';
+import { onEachCpu } from './bracketing.js';
+import { cpuPairs, needsTwoCpus } from './cpu-pairs.js';
+import { formatCount, formatNs, plural } from './format.js';
+import type { Check, CheckContext, Evidence } from './model.js';
+
+/** Cycles as nanoseconds for people, where the counter's frequency is known; else as cycles. */
+function formatCycles({ host }: CheckContext, cycles: number): string {
+  const hz = orNull(() => kernelCounterHz(host));
+  return hz === null
+    ? `${formatCount(cycles)} cycles`
+    : `${formatCount(cycles)} cycles (${formatNs((cycles / hz) * 1e9)})`;
+}
+
+const CHUNK = 50_000;
+
+/** Readings in bulk on each CPU, a chunk at a time; `use` gets the unsigned readings of a chunk. */
+async function readInChunks(
+  context: CheckContext,
+  method: keyof typeof CounterMethod,
+  readsPerCpu: number,
+  use: (cycles: readonly bigint[]) => void,
+): Promise<void> {
+  const chunk = new BigInt64Array(CHUNK);
+  await onEachCpu(context, async () => {
+    for (let left = readsPerCpu; left > 0; left -= CHUNK) {
+      const part = chunk.subarray(0, Math.min(CHUNK, left));
+      context.host.addon.readCounters(CounterMethod[method], part);
+      use(Array.from(part, wrapU64));
+      await context.breathe();
+    }
+  });
+}
+
+function greatestCommonDivisor(a: bigint, b: bigint): bigint {
+  let [larger, smaller] = [a, b];
+  while (smaller !== 0n) [larger, smaller] = [smaller, larger % smaller];
+  return larger;
+}
+
+const COARSE_STEP_NS = 1_000;
+
+const granularity: Check = {
+  id: 'counter.granularity',
+  claim: 'The counter moves in steps much finer than a microsecond',
+  async run(context) {
+    let divisor = 0n;
+    let smallest: bigint | null = null;
+    let reads = 0;
+    await readInChunks(context, 'lfence-rdtsc', context.budget.counterReadsPerCpu, (cycles) => {
+      reads += cycles.length;
+      for (let i = 1; i < cycles.length; i++) {
+        const step = (cycles[i] as bigint) - (cycles[i - 1] as bigint);
+        if (step <= 0n) continue;
+        divisor = greatestCommonDivisor(divisor, step);
+        if (smallest === null || step < smallest) smallest = step;
+      }
+    });
+    const step = Number(divisor);
+    const hz = orNull(() => kernelCounterHz(context.host));
+    const evidence: Evidence = { stepCycles: divisor, smallestSeenCycles: smallest, reads };
+    const bound = `greatest common divisor of all steps in ${plural(reads, 'reading')}`;
+    const reason = `steps of ${formatCycles(context, step)}`;
+    if (hz !== null && (step / hz) * 1e9 > COARSE_STEP_NS) {
+      return {
+        status: 'warn',
+        reason,
+        bound,
+        evidence,
+        advice:
+          'The counter is emulated or trapped: every clock of this host is as coarse. Ask the hypervisor for the TSC.',
+      };
+    }
+    return { status: 'pass', reason, bound, evidence };
+  },
+};
+
+/** Steps back among readings, and the largest. */
+interface Backwards {
+  reads: number;
+  count: number;
+  worstCycles: bigint;
+}
+
+async function countBackwards(context: CheckContext, method: keyof typeof CounterMethod): Promise<Backwards> {
+  const found: Backwards = { reads: 0, count: 0, worstCycles: 0n };
+  await readInChunks(context, method, context.budget.counterReadsPerCpu, (cycles) => {
+    found.reads += cycles.length;
+    for (let i = 1; i < cycles.length; i++) {
+      const back = (cycles[i - 1] as bigint) - (cycles[i] as bigint);
+      if (back <= 0n) continue;
+      found.count++;
+      if (back > found.worstCycles) found.worstCycles = back;
+    }
+  });
+  return found;
+}
+
+const order: Check = {
+  id: 'counter.order',
+  claim: 'Fenced readings of the counter in one thread never go back',
+  async run(context) {
+    const fenced = await countBackwards(context, 'lfence-rdtsc');
+    const unfenced = await countBackwards(context, 'rdtsc');
+    const evidence: Evidence = {
+      fenced: { ...fenced },
+      unfenced: { ...unfenced },
+    };
+    const bound = `${plural(fenced.reads, 'reading')} of each kind on ${plural(context.cpus.length, 'CPU')}, compared exactly`;
+    const unfencedSeen = `unfenced ones ${unfenced.count === 0 ? 'did not either' : `did ${plural(unfenced.count, 'time')}`}`;
+    if (fenced.count > 0) {
+      return {
+        status: 'fail',
+        reason: `went back ${plural(fenced.count, 'time')}, by up to ${formatCycles(context, Number(fenced.worstCycles))}`,
+        bound,
+        evidence,
+        advice:
+          'The counter jumps within a CPU, or lfence does not serialise: no clock built on it is monotonic. Use another ' +
+          'clocksource, and report it to the vendor of the CPU or hypervisor.',
+      };
+    }
+    return { status: 'pass', reason: `never went back; ${unfencedSeen}`, bound, evidence };
+  },
+};
+
+const UNSYNCHRONISED_ADVICE =
+  'Clocks go back when a thread moves between these CPUs. Let the kernel use another clocksource (clocksource=hpet or ' +
+  'kvm-clock), update the firmware; restored or migrated machines may need a restart.';
+
+// Short enough that Ctrl-C is answered, long against starting two threads.
+const LOCK_STEP_READS = 250_000;
+const LOCK_STEP_CYCLES = 400_000_000;
+
+const warp: Check = {
+  id: 'counter.warp',
+  claim: 'No CPU reads a counter below what another CPU has just read',
+  async run(context) {
+    const { host, cpus, budget, random, progress, breathe } = context;
+    if (cpus.length < 2) return needsTwoCpus(cpus);
+    const pairs = random.shuffle(cpuPairs(cpus));
+    const readsPerPair = Math.max(2_000, Math.ceil(budget.warpReads / pairs.length));
+    let [reads, handOvers, backwards, worst, done] = [0, 0, 0, 0, 0];
+    const warped: [number, number][] = [];
+    for (const pair of pairs) {
+      let ofPair = 0;
+      let warpedHere = false;
+      while (ofPair < readsPerPair) {
+        const perThread = Math.min(LOCK_STEP_READS, Math.ceil((readsPerPair - ofPair) / 2));
+        const tally = host.addon.lockStep(
+          LockStepSource.counter,
+          0,
+          null,
+          Uint32Array.from(pair),
+          perThread,
+          LOCK_STEP_CYCLES,
+        );
+        ofPair += tally.reads;
+        reads += tally.reads;
+        handOvers += tally.handOvers;
+        backwards += tally.backwards;
+        worst = Math.max(worst, tally.worst);
+        warpedHere ||= tally.backwards > 0;
+        progress((done + ofPair / readsPerPair) / pairs.length);
+        await breathe();
+      }
+      if (warpedHere) warped.push(pair);
+      done++;
+    }
+    const evidence: Evidence = {
+      reads,
+      backwards,
+      worstCycles: worst,
+      handOvers,
+      pairs: pairs.length,
+      warped,
+    };
+    const bound = `${plural(handOvers, 'hand-over')} between CPUs, compared exactly`;
+    if (backwards > 0) {
+      return {
+        status: 'fail',
+        reason: `went back ${plural(backwards, 'time')} by up to ${formatCycles(context, worst)} between CPUs ${warped.map((pair) => pair.join(' and ')).join(', ')}`,
+        bound,
+        evidence,
+        advice: UNSYNCHRONISED_ADVICE,
+      };
+    }
+    return {
+      status: 'pass',
+      reason: `${plural(pairs.length, 'pair')} of CPUs, ${plural(reads, 'reading')} in lock step, none back`,
+      bound,
+      evidence,
+    };
+  },
+};
+
+const PING_PONG_ROUNDS = 100_000;
+const PING_PONG_CYCLES = 200_000_000;
+
+interface PairOffset {
+  pair: [number, number];
+  offset: CounterOffset;
+}
+
+async function boundOffsets(context: CheckContext): Promise<PairOffset[]> {
+  const { host, cpus, budget, random, progress, breathe } = context;
+  const pairs = cpuPairs(cpus);
+  const roundsPerPair = Math.max(200, Math.ceil(budget.pingPongRounds / pairs.length));
+  const found: PairOffset[] = [];
+  for (const pair of random.shuffle(pairs)) {
+    let offset: CounterOffset | null = null;
+    for (let left = roundsPerPair; left > 0; left -= PING_PONG_ROUNDS) {
+      const part = host.addon.pingPong(...pair, Math.min(PING_PONG_ROUNDS, left), PING_PONG_CYCLES);
+      offset = offset === null ? part : intersect(offset, part);
+      await breathe();
+    }
+    if (offset !== null) found.push({ pair, offset });
+    progress(found.length / pairs.length);
+  }
+  return found;
+}
+
+function intersect(a: CounterOffset, b: CounterOffset): CounterOffset {
+  return {
+    lowest: a.lowest > b.lowest ? a.lowest : b.lowest,
+    highest: a.highest < b.highest ? a.highest : b.highest,
+    rounds: a.rounds + b.rounds,
+    bestRoundTrip: a.bestRoundTrip < b.bestRoundTrip ? a.bestRoundTrip : b.bestRoundTrip,
+  };
+}
+
+const offset: Check = {
+  id: 'counter.offset',
+  claim: 'The counters of all CPUs are equal, as far as ping-pong between them can tell',
+  async run(context) {
+    if (context.cpus.length < 2) return needsTwoCpus(context.cpus);
+    const offsets = await boundOffsets(context);
+    const width = ({ offset: { lowest, highest } }: PairOffset): bigint => highest - lowest;
+    const widest = offsets.reduce((most, entry) => (width(entry) > most ? width(entry) : most), 0n);
+    const unequal = offsets.filter(({ offset: { lowest, highest } }) => lowest > 0n || highest < 0n);
+    const moving = offsets.filter((entry) => width(entry) < 0n);
+    const evidence: Evidence = {
+      pairs: offsets.length,
+      rounds: offsets.reduce((sum, entry) => sum + entry.offset.rounds, 0),
+      widestCycles: widest,
+      // The pairs that tell most: all of those that differ, else the least certain ones.
+      offsets: (unequal.length > 0 ? unequal : offsets.toSorted((a, b) => Number(width(b) - width(a))))
+        .slice(0, 16)
+        .map(({ pair, offset: { lowest, highest, rounds } }) => ({ pair, lowest, highest, rounds })),
+    };
+    const bound = `each offset known to ±${formatCycles(context, Math.ceil(Number(widest) / 2))} or better`;
+    if (offsets.some((entry) => entry.offset.rounds === 0)) {
+      return {
+        status: 'skip',
+        reason: 'two CPUs never ran at the same time',
+        bound: 'nothing was measured',
+        evidence,
+        advice: 'The machine is too busy for ping-pong: run it again when it is less so.',
+      };
+    }
+    const worst = moving[0] ?? unequal[0];
+    if (worst !== undefined) {
+      const { lowest, highest } = worst.offset;
+      const [here, there] = worst.pair;
+      return {
+        status: 'fail',
+        reason:
+          lowest > highest
+            ? `the offset between CPU ${here} and ${there} is not constant`
+            : `CPU ${there} is ${lowest > 0n ? 'ahead of' : 'behind'} CPU ${here} by ${lowest > 0n ? lowest : -highest} cycles or more`,
+        bound,
+        evidence,
+        advice: UNSYNCHRONISED_ADVICE,
+      };
+    }
+    return {
+      status: 'pass',
+      reason: `${plural(offsets.length, 'pair')} of CPUs, no offset beyond ${formatCycles(context, Number(widest))}`,
+      bound,
+      evidence,
+    };
+  },
+};
+
+export const counterAgreementChecks: readonly Check[] = [granularity, order, warp, offset];

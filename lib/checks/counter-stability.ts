@@ -1,0 +1,134 @@
+import { measureFrequency } from '../host/frequency.js';
+import { formatCount, formatNs, formatPpm, plural } from './format.js';
+import type { Check, Evidence } from './model.js';
+import type { Observation } from './monitor.js';
+
+/** A place where the counter left the straight line against monotonic-raw. */
+interface Jump {
+  atSec: number;
+  /** Nanoseconds that the counter gained (lost, if negative), and the bound of that. */
+  ns: number;
+  boundNs: number;
+}
+
+/** Steps between observations that no constant rate explains. `hz` is the rate over the whole run. */
+function findJumps(observations: readonly Observation[], hz: number): Jump[] {
+  const first = observations[0];
+  if (first === undefined) return [];
+  const jumps: Jump[] = [];
+  for (let i = 1; i < observations.length; i++) {
+    const { anchor: before } = observations[i - 1] as Observation;
+    const { anchor: after } = observations[i] as Observation;
+    // Half of the brackets at both ends, and the clock's own rounding.
+    const bound = (Number(after.after - after.before + before.after - before.before) / 2 / hz) * 1e9 + 1;
+    const cycles = Number(after.before + after.after - before.before - before.after) / 2;
+    const ns = (cycles / hz) * 1e9 - Number(after.ns - before.ns);
+    if (Math.abs(ns) > bound) {
+      jumps.push({ atSec: Number(after.ns - first.anchor.ns) / 1e9, ns, boundNs: bound });
+    }
+  }
+  return jumps;
+}
+
+/** What the hypervisor or the kernel did to the machine meanwhile, in words. */
+function findEvents(observations: readonly Observation[]): string[] {
+  const events: string[] = [];
+  for (let i = 1; i < observations.length; i++) {
+    const before = observations[i - 1] as Observation;
+    const after = observations[i] as Observation;
+    // The page's version alone says little: hosts rewrite it as their own clock is disciplined.
+    if (
+      before.pvclock !== null &&
+      after.pvclock !== null &&
+      (before.pvclock.mul !== after.pvclock.mul || before.pvclock.tscShift !== after.pvclock.tscShift)
+    ) {
+      events.push('the hypervisor changed the rate of its pvclock page: a migration');
+    }
+    // Two system calls, at worst with a descheduling between them.
+    if (after.sleptNs - before.sleptNs > 1_000_000_000n) {
+      events.push(`the machine slept for ${formatNs(Number(after.sleptNs - before.sleptNs))}`);
+    }
+  }
+  return events;
+}
+
+const stability: Check = {
+  id: 'counter.stability',
+  claim: 'The counter kept one rate against monotonic-raw over the whole run, without a jump',
+  last: true,
+  run({ monitor }) {
+    monitor.observe();
+    const { observations } = monitor;
+    const first = observations[0];
+    const last = observations.at(-1);
+    const middle = observations[Math.floor(observations.length / 2)];
+    if (first === undefined || last === undefined || middle === undefined || observations.length < 3) {
+      return {
+        status: 'skip',
+        reason: `${plural(observations.length, 'observation')} are too few for a rate`,
+        bound: 'nothing was measured',
+        evidence: { observations: observations.length },
+        advice: 'It runs where the counter is enabled, in a run that lasts a second or more.',
+      };
+    }
+    const whole = measureFrequency(first.anchor, last.anchor);
+    const early = measureFrequency(first.anchor, middle.anchor);
+    const late = measureFrequency(middle.anchor, last.anchor);
+    const driftPpm = ((late.hz - early.hz) / whole.hz) * 1e6;
+    const driftBoundPpm = early.boundPpm + late.boundPpm;
+    const jumps = findJumps(observations, whole.hz);
+    const events = findEvents(observations);
+    const seconds = Number(last.anchor.ns - first.anchor.ns) / 1e9;
+    const evidence: Evidence = {
+      observations: observations.length,
+      seconds,
+      hz: whole.hz,
+      driftPpm,
+      driftBoundPpm,
+      jumps: jumps.map((jump) => ({ ...jump })),
+      events,
+      pvclockVersions: new Set(observations.map(({ pvclock }) => pvclock?.version ?? null)).size,
+    };
+    const bound = `rates of the two halves known to ±${formatPpm(driftBoundPpm)}, jumps to a bracket; against monotonic-raw`;
+    const seen = `${plural(observations.length, 'observation')} in ${seconds.toFixed(1)} s`;
+    const worst = jumps.toSorted((a, b) => Math.abs(b.ns) - Math.abs(a.ns))[0];
+    if (worst !== undefined) {
+      return {
+        status: 'fail',
+        reason: `jumped ${plural(jumps.length, 'time')}, by up to ${formatCount(Math.round(worst.ns))} ns${events.length > 0 ? `; ${events[0]}` : ''}`,
+        bound,
+        evidence,
+        advice:
+          'The counter was changed behind the kernel (migration, restore, TSC_ADJUST). Clocks are off by as much ' +
+          'until the time daemon steps them: look at the hypervisor, and at the firmware.',
+      };
+    }
+    if (Math.abs(driftPpm) > driftBoundPpm) {
+      return {
+        status: 'warn',
+        reason: `the rate drifted by ${formatPpm(driftPpm, true)} during the run`,
+        bound,
+        evidence,
+        advice:
+          'Temperature, or a hypervisor that scales the counter: NTP has to follow. Run --thorough to see more.',
+      };
+    }
+    if (events.length > 0) {
+      return {
+        status: 'warn',
+        reason: `${seen}, straight; but ${events[0]}`,
+        bound,
+        evidence,
+        advice: 'Figures of this run may span two hosts: run it again.',
+      };
+    }
+    return {
+      status: 'pass',
+      reason: `${seen}, straight, drift ${formatPpm(driftPpm, true)}`,
+      bound,
+      evidence,
+    };
+  },
+};
+
+export const counterStabilityChecks: readonly Check[] = [stability];

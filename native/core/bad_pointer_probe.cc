@@ -1,0 +1,70 @@
+#include "bad_pointer_probe.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace latchclock {
+namespace {
+
+// A constant that is never written, and so lies in a read-only segment.
+alignas(timespec) const unsigned char kReadOnlyBytes[sizeof(timespec)] = {};
+
+uintptr_t Address(BadPointer pointer) {
+  switch (pointer) {
+    case BadPointer::kNull:
+      return 0;
+    case BadPointer::kReadOnly:
+      return reinterpret_cast<uintptr_t>(kReadOnlyBytes);
+    case BadPointer::kKernel:
+      return 0xffff'8000'0000'0000;
+  }
+  __builtin_unreachable();
+}
+
+// Only async-signal-safe calls: the child is a copy of one thread of many.
+[[noreturn]] void CallAndExit(ClockPath path, clockid_t id, timespec* time) {
+  const rlimit no_core = {0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  // Handlers of the process (the JavaScript engine has one for SIGSEGV) must not run here.
+  signal(SIGSEGV, SIG_DFL);
+  signal(SIGBUS, SIG_DFL);
+  // A reader that hung would be ended by this.
+  signal(SIGALRM, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  alarm(5);
+  _exit(ClockGettime(path, id, time));
+}
+
+}  // namespace
+
+Outcome ProbeBadPointer(ClockPath path, clockid_t id, BadPointer pointer, BadPointerEnding* ending) {
+  const Outcome usable = CheckClockPath(path);
+  if (!usable.ok()) return usable;
+  auto* time = reinterpret_cast<timespec*>(Address(pointer));
+  if (path == ClockPath::kSyscall) {
+    ending->error_number = ClockGettime(path, id, time);
+    return {};
+  }
+  const pid_t child = fork();
+  if (child < 0) return Outcome::FailedCall("fork", errno);
+  if (child == 0) CallAndExit(path, id, time);
+  int status = 0;
+  pid_t waited;
+  do {
+    waited = waitpid(child, &status, 0);
+  } while (waited < 0 && errno == EINTR);
+  if (waited < 0) return Outcome::FailedCall("waitpid", errno);
+  if (WIFSIGNALED(status)) {
+    ending->signal = WTERMSIG(status);
+  } else {
+    ending->error_number = WEXITSTATUS(status);
+  }
+  return {};
+}
+
+}  // namespace latchclock

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { proveLayout } from '../../lib/host/prove-layout.ts';
+import { type KernelPageLayout, KNOWN_LAYOUTS } from '../../lib/page/kernel-layout.ts';
+import { NO_NAMESPACE } from '../../lib/page/kernel-page.ts';
+import { PAGE_CLOCKS } from '../../lib/page/posix-clocks.ts';
+import { type SimulatedHostOptions, simulatedHost } from '../support/simulated-host.ts';
+
+const NEWEST = KNOWN_LAYOUTS.at(-1) as KernelPageLayout;
+// A base time that no kernel fills: always zero, hence even.
+const EMPTY_WORD = 72;
+
+function prove(layout: KernelPageLayout, options: SimulatedHostOptions = {}) {
+  const { addon, pageAddress } = simulatedHost(options);
+  return proveLayout(addon, pageAddress, layout, NO_NAMESPACE);
+}
+
+const notProved = expect.objectContaining({ name: 'LatchclockError', code: 'ERR_PAGE_NOT_PROVED' });
+
+describe('a proof', () => {
+  test('names the clocks, the samples of each, and the bracket that it is blind below', () => {
+    const { clocks, samplesPerClock, bracketNs } = prove(NEWEST);
+    expect(clocks).toEqual([...PAGE_CLOCKS]);
+    expect(samplesPerClock).toBe(64);
+    // Two readings of 100 cycles each at 0.385 ns.
+    expect(bracketNs).toBeGreaterThanOrEqual(77);
+    expect(bracketNs).toBeLessThanOrEqual(78);
+  });
+
+  test.each(['main', 'raw'] as const)(
+    'fails where the count of the %s copy stays while its words change',
+    (copy) => {
+      const wrong = { ...NEWEST, [copy]: { ...NEWEST[copy], seq: EMPTY_WORD } };
+      expect(() => prove(wrong, { updateEveryCycles: 1_000n })).toThrow(notProved);
+      expect(() => prove(wrong, { updateEveryCycles: 1_000n })).toThrow('count stood still');
+      // A page that nobody writes meanwhile cannot tell.
+      expect(() => prove(wrong)).not.toThrow();
+    },
+  );
+
+  test.each(['main', 'raw'] as const)('fails where the count of the %s copy stays odd', (copy) => {
+    const editPage = (page: DataView): void => page.setUint32(NEWEST[copy].seq, 1001, true);
+    expect(() => prove(NEWEST, { editPage })).toThrow('never stood still');
+  });
+
+  test('fails by one nanosecond beside a coarse clock, which needs no bracket', () => {
+    for (const errorNs of [1n, -1n]) {
+      const clockErrorNs = (_: string, clock: string): bigint => (clock === 'realtime-coarse' ? errorNs : 0n);
+      expect(() => prove(NEWEST, { clockErrorNs })).toThrow(notProved);
+      expect(() => prove(NEWEST, { clockErrorNs, mode: 'none' })).toThrow(/^realtime-coarse is \d+ ns/);
+    }
+  });
+
+  test('fails by one nanosecond beside a bracket without width', () => {
+    for (const errorNs of [1n, -1n]) {
+      const clockErrorNs = (_: string, clock: string): bigint => (clock === 'tai' ? errorNs : 0n);
+      expect(() => prove(NEWEST, { clockErrorNs, cyclesPerReading: () => 0n })).toThrow(/^tai is \d+ ns/);
+    }
+    expect(prove(NEWEST, { cyclesPerReading: () => 0n }).bracketNs).toBe(0);
+  });
+});
