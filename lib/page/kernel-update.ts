@@ -1,6 +1,6 @@
 import { LatchclockError } from '../errors.js';
-import { minBigint, NS_PER_SEC, U64_MAX } from '../units.js';
-import { ClockMode, type KernelClockWords, type KernelPageSnapshot, modeName } from './kernel-page.js';
+import { NS_PER_SEC, U64_MAX } from '../units.js';
+import { ClockMode, type KernelPageSnapshot, modeName } from './kernel-page.js';
 import { isCoarse, PAGE_CLOCKS } from './posix-clocks.js';
 
 /** What one update of the page did besides letting time pass. */
@@ -215,6 +215,8 @@ function stateReasons(label: string, page: KernelPageSnapshot): Reasons {
     coarseNs(page, 'realtime-coarse') - coarseNs(page, 'monotonic-coarse'),
     (totals.realtime - totals.monotonic) >> BigInt(main.shift),
   );
+  // All clocksources that the vDSO reads count in 64 bits; `dc` below relies on it.
+  if (main.mask !== null) holdEqual(reasons, `${label}: mask`, main.mask, U64_MAX);
   // adjtimex can ask for 10 % by the tick's length, 12.5 % by a phase of 0.5 s, and 0.1 % by frequency and slewing.
   const correction = main.mult > raw.mult ? main.mult - raw.mult : raw.mult - main.mult;
   hold(
@@ -232,7 +234,7 @@ interface Pair {
   readonly from: Totals;
   /** How far each clock moved, nanoseconds scaled by `2^shift`. */
   readonly moved: Totals;
-  /** How far `cycle_last` moved, as signed: the clocksources that the vDSO reads have 64 bits. */
+  /** How far `cycle_last` moved, as a signed 64-bit number. */
   readonly cycles: bigint;
 }
 
@@ -299,7 +301,7 @@ function tickSteps(pair: Pair, multChange: bigint, reasons: Reasons): UpdateStep
     );
     return [{ name: 'leap', sign }];
   }
-  holdEqual(reasons, 'd(realtime) and d(monotonic), but for a leap second', realtime, 0n);
+  holdEqual(reasons, 'd(realtime) and d(monotonic), but for a leap second', moved.realtime, moved.monotonic);
   if (tai === 0n) return [];
   const seconds = tai / second;
   const offset = after.basetimes.tai.seconds - after.basetimes.realtime.seconds;
@@ -307,7 +309,7 @@ function tickSteps(pair: Pair, multChange: bigint, reasons: Reasons): UpdateStep
   const still = cycles === 0n && multChange === 0n && moved.monotonic === 0n;
   hold(
     reasons,
-    realtime === 0n && still && offset >= 0n && offset <= MOST_TAI_OFFSET_SECONDS,
+    still && offset >= 0n && offset <= MOST_TAI_OFFSET_SECONDS,
     `d(tai) and d(monotonic), but for an offset from 0 to ${MOST_TAI_OFFSET_SECONDS} s set alone: ` +
       `${moved.tai} is not ${moved.monotonic}`,
   );
@@ -398,9 +400,9 @@ function explainForward(pair: Pair): Attempt {
   return attempt(reasons, { kind: 'forward', cycles, steps });
 }
 
-/** `clocks_calc_max_nsecs` (kernel/time/clocksource.c) with the largest adjustment of 11 %. */
-function maxCyclesOf({ mult, mask }: KernelClockWords): bigint {
-  return minBigint(U64_MAX / (mult + (mult * 11n) / 100n), mask ?? U64_MAX);
+/** `clocks_calc_max_nsecs` (kernel/time/clocksource.c) for a 64-bit counter, with the largest adjustment of 11 %. */
+function maxCyclesOf(mult: bigint): bigint {
+  return U64_MAX / (mult + (mult * 11n) / 100n);
 }
 
 function rescale(value: bigint, shifts: number): bigint {
@@ -424,7 +426,7 @@ function explainClocksource(before: KernelPageSnapshot, after: KernelPageSnapsho
   if (after.main.mode === ClockMode.none) return attempt(reasons, { kind: 'clocksource', cycles: null });
   holdEqual(reasons, 'mult and mult_raw of a new clocksource', after.main.mult, after.raw.mult);
   if (after.main.maxCycles !== null) {
-    holdEqual(reasons, 'max_cycles by mult_raw', after.main.maxCycles, maxCyclesOf(after.raw));
+    holdEqual(reasons, 'max_cycles by mult_raw', after.main.maxCycles, maxCyclesOf(after.raw.mult));
   }
   holdEqual(
     reasons,
@@ -437,9 +439,9 @@ function explainClocksource(before: KernelPageSnapshot, after: KernelPageSnapsho
   const to = totalsOf(after);
   const shifts = after.main.shift - before.main.shift;
   const rate = before.raw.mult;
-  // The fewest cycles that bring raw to its new value; the next one takes it beyond, for a mult exceeds the rounding.
+  // The fewest cycles that bring raw to its new value. One more would take it beyond, for a mult is larger than what
+  // the rescaling drops; and where raw went back, rounding towards zero gives a number that fails below.
   const cycles = (rescale(to['monotonic-raw'], -shifts) - from['monotonic-raw'] + rate - 1n) / rate;
-  hold(reasons, cycles >= 0n, `d(monotonic-raw) >= 0: ${cycles} cycles are not`);
   for (const [clock, mult] of [
     ['monotonic-raw', rate],
     ['monotonic', before.main.mult],
@@ -496,7 +498,7 @@ function explainSameClocksource(before: KernelPageSnapshot, after: KernelPageSna
  *   same one taken back;
  * - setoffset from suspend, if boottime is wrong by exactly the step; a leap second from a setoffset of a second, if
  *   TAI is wrong by exactly that; settime from setoffset, where monotonic had no fraction of a nanosecond;
- * - the `cycle_last` of a resume;
+ * - the `cycle_last` of a resume; a mode that is wrong in both copies from another clocksource of the same rate;
  * - on kernels without max_cycles (before 6.10), a wrong mult_raw that equals mult from a refined clocksource.
  *
  * Offsets of a time namespace take no part: base times are the real page's.

@@ -4,7 +4,7 @@ import { RunMonitor } from '../../lib/checks/monitor.ts';
 import { seededRandom } from '../../lib/checks/random.ts';
 import { CHECKS } from '../../lib/checks/registry.ts';
 import { openHost } from '../../lib/host/host.ts';
-import { type SimulatedHostOptions, simulatedHost } from './simulated-host.ts';
+import { type SimulatedHost, type SimulatedHostOptions, simulatedHost } from './simulated-host.ts';
 
 /** Enough to tell right from wrong on a simulated machine, where a sample costs microseconds. */
 const SMALL: Budget = {
@@ -16,14 +16,20 @@ const SMALL: Budget = {
   counterReadsPerCpu: 2_000,
   warpReads: 2_000,
   pingPongRounds: 200,
-  monotonicMs: 1,
+  monotonicMs: 0.02,
   coarseSamples: 200,
   recordMs: 1,
 };
 
-/** Runs one check on a simulated machine; throws what the check throws. */
-export async function runCheckOn(options: SimulatedHostOptions, id: string): Promise<Verdict> {
-  const { addon, files } = simulatedHost(options);
+/** Runs one check on a simulated machine, after `edit` has had it; throws what the check throws. */
+export async function runCheckOn(
+  options: SimulatedHostOptions,
+  id: string,
+  edit: (machine: SimulatedHost) => void = () => undefined,
+): Promise<Verdict> {
+  const machine = simulatedHost(options);
+  edit(machine);
+  const { addon, files } = machine;
   const host = openHost(addon, files);
   const check = CHECKS.find((known) => known.id === id);
   if (check === undefined) throw new Error(`there is no check ${id}`);

@@ -206,7 +206,9 @@ function dataPage(kernel: SimulatedKernel, layout: KernelPageLayout, mode: Simul
     if (!withCounter) continue;
     page.setBigUint64(at.cycleLast, kernel.cycleLast, true);
     const mult = copy === 'raw' ? kernel.multRaw : kernel.mult;
-    if (at.maxCycles !== null) page.setBigUint64(at.maxCycles, (U64 - 1n) / ((mult * 111n) / 100n), true);
+    // The limit of the clocksource, the same in both copies.
+    const maxCycles = (U64 - 1n) / ((kernel.mult * 111n) / 100n);
+    if (at.maxCycles !== null) page.setBigUint64(at.maxCycles, maxCycles, true);
     if (at.mask !== null) page.setBigUint64(at.mask, U64 - 1n, true);
     page.setUint32(at.mult, Number(mult), true);
     page.setUint32(at.shift, Number(kernel.shift), true);
@@ -604,11 +606,11 @@ function simulatedAddon(
       // EFAULT from the kernel, SIGSEGV from user space.
       return name === 'syscall' ? { errorNumber: 14, signal: 0 } : { errorNumber: 0, signal: 11 };
     },
-    lockStep(source, clockId, page, cpus, reads) {
+    lockStep(source, clockId, page, cpus, reads, mostCycles) {
       const name = LOCK_STEP_NAMES[source] as LockStepSourceName;
       const tally: LockStepTally = {
-        reads: reads * cpus.length,
-        handOvers: cpus.length < 2 ? 0 : reads * cpus.length - 1,
+        reads: 0,
+        handOvers: 0,
         backwards: 0,
         worst: 0,
         backwardsAcrossUpdate: 0,
@@ -616,7 +618,10 @@ function simulatedAddon(
         smallestStep: null,
       };
       let last: { value: bigint; seq: bigint } | undefined;
-      for (let i = 0; i < tally.reads; i++) {
+      const end = kernel.counter + BigInt(mostCycles);
+      for (let i = 0; i < reads * cpus.length && kernel.counter < end; i++) {
+        tally.reads++;
+        if (i > 0 && cpus.length > 1) tally.handOvers++;
         const ahead = options.counterOffset?.(cpus[i % cpus.length] ?? 0) ?? 0n;
         const value =
           name === 'counter' ? readCounter(1, 'lockStep') + ahead : read(name, clockId, page, 'lockStep').ns;
