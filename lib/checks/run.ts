@@ -2,7 +2,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { isLatchclockError, LatchclockError, type LatchclockErrorCode } from '../errors.js';
 import { type Host, type HostSummary, summarizeHost } from '../host/host.js';
 import { isU64 } from '../units.js';
-import { BUDGETS, type BudgetName } from './budget.js';
+import { BUDGETS, type Budget, type BudgetName } from './budget.js';
 import {
   CHECK_STATUSES,
   type Check,
@@ -118,24 +118,32 @@ export interface PreparedRun {
 /**
  * Takes the options of a run apart, so that a mistake is found before anything is measured.
  *
- * @throws LatchclockError `ERR_BAD_ARGUMENT` for an unknown check, a CPU outside the affinity, or a seed that is
- *   no unsigned 64-bit integer
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` for an unknown check or budget, a CPU outside the affinity, or a seed
+ *   that is no unsigned 64-bit integer
  */
 export function prepareRun(host: Host, options: RunOptions): PreparedRun {
   const selected = selectChecks(options.only ?? [], options.skip ?? []);
   const cpus = chooseCpus(host, options.cpus);
+  const budgetName = options.budget ?? 'default';
+  if (!Object.hasOwn(BUDGETS, budgetName)) {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no budget '${budgetName}'`, {
+      where: 'budget',
+      todo: `choose from ${Object.keys(BUDGETS).join(', ')}`,
+    });
+  }
   const seed = options.seed ?? process.hrtime.bigint();
   if (!isU64(seed)) {
     throw new LatchclockError('ERR_BAD_ARGUMENT', `the seed ${seed} is no unsigned 64-bit integer`, {
       where: 'seed',
     });
   }
-  return { run: () => runChecks(host, options, selected, cpus, seed) };
+  return { run: () => runChecks(host, options, BUDGETS[budgetName], selected, cpus, seed) };
 }
 
 async function runChecks(
   host: Host,
   options: RunOptions,
+  budget: Budget,
   selected: readonly Check[],
   cpus: readonly number[],
   seed: bigint,
@@ -143,7 +151,7 @@ async function runChecks(
   const startedAt = new Date();
   const start = performance.now();
   const { signal } = options;
-  const budget = BUDGETS[options.budget ?? 'default'];
+
   const random = seededRandom(seed);
   const monitor = new RunMonitor(host);
   const isAborted = (): boolean => signal?.aborted === true;

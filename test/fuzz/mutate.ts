@@ -129,6 +129,53 @@ function insertToken(random: SplitMix64, tokens: readonly string[]): Mutation {
   };
 }
 
+const NEWLINE = 10;
+
+/** Copies, moves or removes a line. */
+function changeLines(random: SplitMix64): Mutation {
+  const [isRemoved, isInserted] = random.pick([
+    [true, false],
+    [false, true],
+    [true, true],
+  ]);
+  const [from, to] = [random.word(), random.word()];
+  return {
+    what: `line ${isInserted ? (isRemoved ? 'moved' : 'copied') : 'removed'}`,
+    apply(bytes) {
+      const starts = [0, ...[...bytes.keys()].filter((at) => bytes[at] === NEWLINE).map((at) => at + 1)];
+      const index = from % starts.length;
+      const [start, end] = [starts[index] as number, starts[index + 1] ?? bytes.length];
+      const at = starts[to % starts.length] as number;
+      const line = isInserted ? bytes.slice(start, end) : new Uint8Array();
+      const rest = isRemoved ? concat(bytes.subarray(0, start), bytes.subarray(end)) : bytes;
+      // Behind the line that was taken out, places are that much nearer.
+      const target = isRemoved && at > start ? at - (end - start) : at;
+      return concat(rest.subarray(0, target), line, rest.subarray(target));
+    },
+  };
+}
+
+/** Puts another digit in the place of one. */
+function changeDigit(random: SplitMix64): Mutation {
+  const [place, digit] = [random.word(), random.below(10)];
+  return {
+    what: `a digit ${digit}`,
+    apply(bytes) {
+      const digits = [...bytes.keys()].filter(
+        (at) => (bytes[at] as number) >= 48 && (bytes[at] as number) < 58,
+      );
+      if (digits.length > 0) bytes[digits[place % digits.length] as number] = 48 + digit;
+      return bytes;
+    },
+  };
+}
+
+function changeText(random: SplitMix64, tokens: readonly string[]): Mutation {
+  const dice = random.below(4);
+  if (dice < 2) return insertToken(random, tokens);
+  return dice === 2 ? changeLines(random) : changeDigit(random);
+}
+
 function flipBits(random: SplitMix64): Mutation {
   const places = Array.from({ length: 1 + random.below(4) }, () => random.word());
   return {
@@ -236,7 +283,7 @@ function nextMutation(random: SplitMix64, sample: Sample, samples: readonly Samp
   const dice = random.below(100);
   // Changes of single words come most: others leave little that a parser gets far with.
   if (dice < 40 && sample.fields.length > 0) return overwriteField(random, sample);
-  if (dice < 40 && sample.tokens !== undefined) return insertToken(random, sample.tokens);
+  if (dice < 40 && sample.tokens !== undefined) return changeText(random, sample.tokens);
   if (dice < 65) return overwriteWord(random);
   if (dice < 78) return flipBits(random);
   if (dice < 88) return copySlice(random, samples);

@@ -264,6 +264,23 @@ function everyKind(): Uint8Array {
   return btf.build({ layout });
 }
 
+/** Types near the limits of what is followed: nested, chained, large and long-named. A small change goes beyond. */
+function nearLimits(): Uint8Array {
+  const btf = new BtfBuilder();
+  const byte = btf.int('n'.repeat(500), 1);
+  let array = byte;
+  for (let depth = 0; depth < 12; depth++) array = btf.array(array, 1);
+  let chain = array;
+  for (let hops = 0; hops < 14; hops++)
+    chain = btf.alias(hops % 2 === 0 ? 'const' : 'typedef', chain, 'link');
+  let nested = btf.struct('', 1, [{ name: 'deep', type: chain }]);
+  for (let depth = 0; depth < 6; depth++)
+    nested = btf.union('', 1, [{ type: nested }, { name: `m${depth}`, type: nested }]);
+  const long = btf.array(btf.array(byte, 0xffff), 0x1_0000);
+  btf.struct('vdso_data', 0xffff_ffff, [{ type: nested }, { name: 'm'.repeat(511), type: long, offset: 1 }]);
+  return btf.build();
+}
+
 /** The header's words, and every fourth byte after them: the sample is small. */
 function wordFields(bytes: Uint8Array): Field[] {
   return Array.from({ length: Math.floor(bytes.length / 4) }, (_, index) => word(index * 4, 4));
@@ -297,6 +314,7 @@ const btfSamples: readonly Sample[] = [
   btfSample('btf-6.18.bin', trimmedBtf),
   ...KNOWN_LAYOUTS.map((layout) => btfSample(`BTF of ${layout.name}`, kernelBtf(layout))),
   { name: 'BTF of every kind', bytes: everyKind(), fields: wordFields(everyKind()) },
+  { name: 'BTF near the limits', bytes: nearLimits(), fields: btfFields(nearLimits(), ['vdso_data']) },
 ];
 
 // The vDSO's ELF image.
