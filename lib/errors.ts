@@ -42,6 +42,7 @@ export type LatchclockErrorCode =
   | 'ERR_MEMORY_FAULT'
   | 'ERR_CANNOT_RUN';
 
+/** What an error says besides its code and what was wrong. */
 export interface LatchclockErrorDetails {
   /** Where it went wrong: a file, an offset, an option, a function. */
   where?: string;

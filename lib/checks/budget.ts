@@ -23,6 +23,7 @@ export interface Budget {
   readonly recordMs: number;
 }
 
+/** How much a run measures: about 2 s, 12 s or some minutes. */
 export type BudgetName = 'quick' | 'default' | 'thorough';
 
 /** About 2 s, 12 s and some minutes on two cores. */

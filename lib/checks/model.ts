@@ -3,6 +3,7 @@ import type { Budget } from './budget.js';
 import type { RunMonitor } from './monitor.js';
 import type { Random } from './random.js';
 
+/** How a check ended. */
 export type CheckStatus = 'pass' | 'fail' | 'warn' | 'skip';
 export const CHECK_STATUSES: readonly CheckStatus[] = ['pass', 'fail', 'warn', 'skip'];
 
@@ -15,6 +16,7 @@ export type EvidenceValue =
   | null
   | readonly EvidenceValue[]
   | { readonly [key: string]: EvidenceValue };
+/** Figures by name. */
 export type Evidence = Readonly<Record<string, EvidenceValue>>;
 
 /** What every verdict has. */
@@ -31,6 +33,7 @@ export type Verdict =
   | (VerdictBase & { readonly status: 'pass'; readonly advice?: undefined })
   | (VerdictBase & { readonly status: 'fail' | 'warn' | 'skip'; readonly advice: string });
 
+/** The subject of a check. */
 export type CheckGroup = 'counter' | 'clock' | 'vdso' | 'page';
 
 export interface CheckContext {
@@ -56,6 +59,7 @@ export interface Check {
   run(context: CheckContext): Promise<Verdict> | Verdict;
 }
 
+/** A verdict with the check that gave it. */
 export type CheckResult = Verdict & {
   readonly id: string;
   readonly group: CheckGroup;

@@ -16,6 +16,7 @@ import { RunMonitor } from './monitor.js';
 import { seededRandom } from './random.js';
 import { CHECKS, selectChecks } from './registry.js';
 
+/** What to run, and how. */
 export interface RunOptions {
   /** How much to measure; `default` takes about 10 s. */
   budget?: BudgetName;
@@ -29,9 +30,11 @@ export interface RunOptions {
   seed?: bigint;
   /** Stops the run: checks that have ended are reported, the one under way as skipped. */
   signal?: AbortSignal;
-  onProgress?(progress: RunProgress): void;
+  /** Called as the run goes on, often. */
+  onProgress?: (progress: RunProgress) => void;
 }
 
+/** How far a run is. */
 export interface RunProgress {
   /** The check under way. */
   id: string;
@@ -42,6 +45,7 @@ export interface RunProgress {
   fraction: number;
 }
 
+/** What a run found. */
 export interface RunReport {
   startedAt: Date;
   durationMs: number;

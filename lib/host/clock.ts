@@ -25,6 +25,7 @@ export interface Clock {
   nowInto(out: BigInt64Array): void;
 }
 
+/** How to open a clock. */
 export interface OpenClockOptions {
   /** How to read the clock; by default the first of page, vDSO and system call that works. */
   path?: ReadingSourceName;

@@ -5,16 +5,19 @@
 
 /** How the counter is read: unfenced, after `lfence`, or by `rdtscp`. The numbers are the addon's. */
 export const CounterMethod = { rdtsc: 0, 'lfence-rdtsc': 1, rdtscp: 2 } as const;
+/** A way to read the counter. */
 export type CounterMethodName = keyof typeof CounterMethod;
 export type CounterMethodId = (typeof CounterMethod)[CounterMethodName];
 
 /** The separate ways to ask the kernel for a clock. The numbers are the addon's. */
 export const ClockPath = { vdso: 0, libc: 1, syscall: 2 } as const;
+/** A way to ask the kernel for a clock. */
 export type ClockPathName = keyof typeof ClockPath;
 type ClockPathId = (typeof ClockPath)[ClockPathName];
 
 /** Where a clock's reading comes from: a path, or own arithmetic on the kernel's page. */
 export const ReadingSource = { ...ClockPath, page: 3 } as const;
+/** A way to read a clock: a path, or own arithmetic on the kernel's page. */
 export type ReadingSourceName = keyof typeof ReadingSource;
 type ReadingSourceId = (typeof ReadingSource)[ReadingSourceName];
 

@@ -21,6 +21,7 @@ export const CLOCK_IDS = {
   aux7: 23,
 } as const;
 
+/** Name of a POSIX clock. */
 export type ClockName = keyof typeof CLOCK_IDS;
 
 export const CLOCK_NAMES = Object.keys(CLOCK_IDS) as ClockName[];
@@ -36,6 +37,7 @@ export const PAGE_CLOCKS = [
   'monotonic-coarse',
 ] as const satisfies readonly ClockName[];
 
+/** Name of a clock that the kernel's page holds. */
 export type PageClockName = (typeof PAGE_CLOCKS)[number];
 
 /** True for the clocks that advance with the kernel's updates only, without the counter. */

@@ -7,6 +7,7 @@ import { LatchclockError } from '../../lib/errors.ts';
 import { describeFinding, type FuzzRun, fuzz, inputAt, keep, LIMITS, type Subject } from './driver.ts';
 import { applyAll, mutationsOf, type Sample } from './mutate.ts';
 import { randomFor, SplitMix64 } from './random.ts';
+import { SUBJECTS } from './subjects.ts';
 
 const SEED = 20_201_208n;
 
@@ -170,6 +171,20 @@ describe('an input', () => {
       for (const length of [0, 1, 5]) applyAll(new Uint8Array(length), mutations.slice(index % 3));
     }
   });
+});
+
+test.each(
+  SUBJECTS.flatMap(([subject]) => subject.samples.map((sample) => [sample.name, subject, sample] as const)),
+)('the sample %s is accepted as it is, and all its fields lie in it', (_, subject, { bytes, fields }) => {
+  subject.run(bytes, (use) => {
+    try {
+      use();
+    } catch (error) {
+      // A page is tried under every layout, and only its own gives all clocks.
+      expect(error).toMatchObject({ code: 'ERR_BAD_PAGE' });
+    }
+  });
+  expect(fields.every(({ at, size }) => at + size <= bytes.length)).toBe(true);
 });
 
 test('SplitMix64 gives the published numbers', () => {

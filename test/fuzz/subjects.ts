@@ -269,15 +269,28 @@ function nearLimits(): Uint8Array {
   const btf = new BtfBuilder();
   const byte = btf.int('n'.repeat(500), 1);
   let array = byte;
-  for (let depth = 0; depth < 12; depth++) array = btf.array(array, 1);
+  for (let depth = 0; depth < 5; depth++) array = btf.array(array, 1);
   let chain = array;
   for (let hops = 0; hops < 14; hops++)
     chain = btf.alias(hops % 2 === 0 ? 'const' : 'typedef', chain, 'link');
   let nested = btf.struct('', 1, [{ name: 'deep', type: chain }]);
-  for (let depth = 0; depth < 6; depth++)
+  for (let depth = 0; depth < 4; depth++)
     nested = btf.union('', 1, [{ type: nested }, { name: `m${depth}`, type: nested }]);
-  const long = btf.array(btf.array(byte, 0xffff), 0x1_0000);
-  btf.struct('vdso_data', 0xffff_ffff, [{ type: nested }, { name: 'm'.repeat(511), type: long, offset: 1 }]);
+  const long = btf.array(btf.array(byte, 0xffff), 0xffff);
+  btf.struct('clocksource', 0xffff_ffff, [
+    { type: nested },
+    { name: 'm'.repeat(511), type: long, offset: 1 },
+  ]);
+  const u64 = btf.int('u64', 8);
+  const stamp = btf.struct('vdso_timestamp', 16, [
+    { name: 'sec', type: u64 },
+    { name: 'nsec', type: u64, offset: 8 },
+  ]);
+  const names = ['seq', 'clock_mode', 'cycle_last', 'mult', 'shift', 'hrtimer_res'];
+  btf.struct('vdso_data', 240, [
+    ...names.map((name, index) => ({ name, type: u64, offset: index * 8 })),
+    { name: 'basetime', type: btf.array(stamp, 12), offset: 48 },
+  ]);
   return btf.build();
 }
 
@@ -314,7 +327,7 @@ const btfSamples: readonly Sample[] = [
   btfSample('btf-6.18.bin', trimmedBtf),
   ...KNOWN_LAYOUTS.map((layout) => btfSample(`BTF of ${layout.name}`, kernelBtf(layout))),
   { name: 'BTF of every kind', bytes: everyKind(), fields: wordFields(everyKind()) },
-  { name: 'BTF near the limits', bytes: nearLimits(), fields: btfFields(nearLimits(), ['vdso_data']) },
+  { name: 'BTF near the limits', bytes: nearLimits(), fields: btfFields(nearLimits(), BTF_NAMES) },
 ];
 
 // The vDSO's ELF image.

@@ -669,7 +669,9 @@ describe('a wrong page is not explained', () => {
         for (const clock of FINE_CLOCKS) {
           for (const moved of [by, -by, by << BigInt(after.main.shift)]) {
             const page = moveClocks(after, [clock], moved);
-            expect(explainUpdate(before, page, hz).kind, clock).toBe('unexplained');
+            const found = explainUpdate(before, page, hz);
+            if (isOtherStep(update.expected, `${clock}.`, found)) continue;
+            expect(found.kind, clock).toBe('unexplained');
           }
         }
       }),
@@ -783,15 +785,16 @@ describe('a wrong page is not explained', () => {
           [before.basetimes['realtime-coarse'].nsecAsStored, realtimeNsec(page)].includes(
             coarse.nsecAsStored,
           );
+        const renewed = coarse.nsecAsStored === realtimeNsec(page);
         // Between two ticks the coarse clocks may have been renewed or not, so moving them can lead from one to the
         // other.
         const set = moved.filter((name) => name !== 'coarse' || !coarseOpen).join();
         if (set === '') {
           expect(found).toEqual(expected);
-        } else if (multChange === 0n && set === 'realtime,tai') {
+        } else if (multChange === 0n && renewed && set === 'realtime,tai') {
           // What an adjustment, or sleep that is told later, would have done at the same instant.
           expect(found).toMatchObject({ kind: 'forward', steps: [{ name: 'setoffset', ns: by }] });
-        } else if (multChange === 0n && by > 0n && set === 'realtime,boottime,tai') {
+        } else if (multChange === 0n && renewed && by > 0n && set === 'realtime,boottime,tai') {
           expect(found).toMatchObject({ kind: 'forward', steps: [{ name: 'suspend', ns: by }] });
         } else if (multChange === 0n && intervals === 0n && set === 'tai' && found.kind === 'tick') {
           expect(found.steps).toEqual([{ name: 'tai', seconds: by / SECOND }]);
