@@ -1,33 +1,53 @@
 import { isLatchclockError } from '../errors.js';
 import type { BracketRow } from '../host/bracket.js';
 import { type BracketRequest, BracketTotals } from '../host/bracket.js';
+import type { Addon } from '../native/addon.js';
 import type { CheckContext, Evidence } from './model.js';
 
 // Some milliseconds of the slowest pair (system call around system call): signals and progress get their turn.
 const CHUNK = 20_000;
 
+/** Restricts the calling thread to `cpus`; false if that is refused. */
+function trySetAffinity(addon: Addon, cpus: readonly number[]): boolean {
+  try {
+    addon.setCpuAffinity(Uint32Array.from(cpus));
+    return true;
+  } catch (error) {
+    if (isLatchclockError(error, 'ERR_SYSTEM_CALL')) return false;
+    throw error;
+  }
+}
+
 /**
- * Runs `work` once on each CPU of the run, pinned there, in an order drawn from the seed; the thread may run
- * where it could before when all is done. Returns false if pinning was refused: `work` then ran unpinned.
+ * Runs `work` once on each CPU of the run, pinned there, in an order drawn from the seed. When all is done the
+ * thread may run where it could before, or where somebody else (taskset, a cpuset) has let it run meanwhile.
+ * Returns false if pinning was refused somewhere: `work` then ran unpinned.
  */
 export async function onEachCpu(
   { host, cpus, random }: CheckContext,
   work: (cpu: number) => Promise<void>,
 ): Promise<boolean> {
-  const before = Uint32Array.from(host.addon.cpuAffinity());
+  const { addon } = host;
+  let home = addon.cpuAffinity();
+  let pinnedTo: number | null = null;
+  const unpin = (): void => {
+    if (pinnedTo === null) return;
+    const now = addon.cpuAffinity();
+    if (now.length !== 1 || now[0] !== pinnedTo) home = now;
+    // Refused where a cpuset has since taken all these CPUs away: the kernel has then moved the thread itself.
+    else trySetAffinity(addon, home);
+    pinnedTo = null;
+  };
   let pinned = true;
   try {
     for (const cpu of random.shuffle(cpus)) {
-      try {
-        host.addon.setCpuAffinity(Uint32Array.of(cpu));
-      } catch (error) {
-        if (!isLatchclockError(error, 'ERR_SYSTEM_CALL')) throw error;
-        pinned = false;
-      }
+      unpin();
+      if (trySetAffinity(addon, [cpu])) pinnedTo = cpu;
+      else pinned = false;
       await work(cpu);
     }
   } finally {
-    if (pinned) host.addon.setCpuAffinity(before);
+    unpin();
   }
   return pinned;
 }

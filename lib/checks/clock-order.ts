@@ -1,6 +1,7 @@
 import { isLatchclockError } from '../errors.js';
 import { kernelCounterHz, orNull } from '../host/host.js';
 import { pageClock } from '../host/kernel-page.js';
+import { referencePath, systemCallRefusal } from '../host/reference-path.js';
 import {
   ClockPath,
   type ClockPathName,
@@ -169,11 +170,12 @@ function readResolutions({ host }: CheckContext): Resolution[] {
 
 /** The smallest step that a coarse clock makes, watched for some ticks; nanoseconds, null if it made none. */
 function coarseStepNs({ host }: CheckContext, clock: ClockName, tickNs: bigint): bigint | null {
-  const read = (): bigint => host.addon.readClock(ClockPath.syscall, CLOCK_IDS[clock]);
-  const start = host.addon.readClock(ClockPath.syscall, CLOCK_IDS.monotonic);
+  const path = ClockPath[referencePath(host.addon, 'monotonic')];
+  const read = (): bigint => host.addon.readClock(path, CLOCK_IDS[clock]);
+  const start = host.addon.readClock(path, CLOCK_IDS.monotonic);
   let smallest: bigint | null = null;
   let last = read();
-  while (host.addon.readClock(ClockPath.syscall, CLOCK_IDS.monotonic) - start < 8n * tickNs) {
+  while (host.addon.readClock(path, CLOCK_IDS.monotonic) - start < 8n * tickNs) {
     const now = read();
     const step = now - last;
     if (step > 0n && (smallest === null || step < smallest)) smallest = step;
@@ -187,6 +189,7 @@ const resolution: Check = {
   claim: 'clock_getres says the same by every path, and coarse clocks step by what it says',
   async run(context) {
     const resolutions = readResolutions(context);
+    const refusal = systemCallRefusal(context.host.addon);
     const differing = resolutions.filter(({ told }) => new Set(Object.values(told)).size > 1);
     const coarse = resolutions.filter(({ clock }) => clock.endsWith('-coarse'));
     const steps: { clock: ClockName; toldNs: bigint; stepNs: bigint | null }[] = [];
@@ -200,6 +203,7 @@ const resolution: Check = {
     const evidence: Evidence = {
       told: Object.fromEntries(resolutions.map(({ clock, told }) => [clock, { ...told }])),
       coarseSteps: steps.map((step) => ({ ...step })),
+      refused: refusal?.errno ?? null,
     };
     const bound = 'told values compared exactly; steps of coarse clocks to 1 %';
     if (differing.length > 0) {
@@ -225,6 +229,7 @@ const resolution: Check = {
     }
     const coarseNs = steps.map(({ toldNs }) => Number(toldNs));
     const coarseSeen = coarseNs.length === 0 ? 'none' : formatNsRange(coarseNs);
+    const without = refusal === null ? '' : `; without syscall (${refusal.errno})`;
     if (fineNs !== null && fineNs > 1n) {
       return {
         status: 'warn',
@@ -235,7 +240,7 @@ const resolution: Check = {
           'High-resolution timers are off (highres=off, or no usable timer): sleeps are as coarse as the tick.',
       };
     }
-    return { status: 'pass', reason: `${fineNs} ns, coarse ${coarseSeen}`, bound, evidence };
+    return { status: 'pass', reason: `${fineNs} ns, coarse ${coarseSeen}${without}`, bound, evidence };
   },
 };
 
@@ -263,7 +268,7 @@ async function measureCoarse(
     samples: 0,
     ahead: 0,
     mostBehindNs: 0n,
-    tickNs: host.addon.clockResolution(ClockPath.syscall, CLOCK_IDS[coarse]),
+    tickNs: host.addon.clockResolution(ClockPath[referencePath(host.addon, coarse)], CLOCK_IDS[coarse]),
   };
   while (tally.samples < budget.coarseSamples) {
     const before = host.addon.readClock(path, CLOCK_IDS[fine]);

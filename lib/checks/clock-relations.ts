@@ -1,6 +1,7 @@
 import { isLatchclockError } from '../errors.js';
 import { orNull } from '../host/host.js';
 import { readKernelPage } from '../host/kernel-page.js';
+import { FILTER_ERRNOS, systemCallRefusal } from '../host/reference-path.js';
 import {
   type Adjtimex,
   BadPointer,
@@ -199,6 +200,16 @@ const errors: Check = {
   id: 'clock.errors',
   claim: 'A bad clock id gives the same errno by every path, a bad pointer EFAULT by system call',
   run(context): Verdict {
+    const refusal = systemCallRefusal(context.host.addon);
+    if (refusal?.errno !== undefined && FILTER_ERRNOS.includes(refusal.errno)) {
+      return {
+        status: 'skip',
+        reason: `${refusal.what}: the kernel's own answers cannot be had`,
+        bound: 'nothing was measured',
+        evidence: { errno: refusal.errno, syscall: refusal.syscall ?? null },
+        advice: 'It runs where no sandbox (seccomp) refuses clock_gettime and clock_getres to this process.',
+      };
+    }
     const { told, differences } = findErrnoDifferences(context);
     const pointers = probePointers(context);
     const unharmed = pointers.filter(({ ending }) => ending === 'errno 0');

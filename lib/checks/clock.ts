@@ -4,6 +4,7 @@ import { orNull } from '../host/host.js';
 import { pageClock, readKernelPage } from '../host/kernel-page.js';
 import { readableClocks } from '../host/prove-layout.js';
 import { openPtpClocks } from '../host/ptp.js';
+import { FILTER_ERRNOS } from '../host/reference-path.js';
 import { ClockPath, type ClockPathName, type ReadingSourceName } from '../native/addon.js';
 import { CLOCK_IDS, CLOCK_NAMES, type PageClockName } from '../page/posix-clocks.js';
 import { rowEvidence, takeBrackets } from './bracketing.js';
@@ -39,9 +40,18 @@ function probe({ host }: CheckContext, clock: Clock, ownClocks: ReadonlySet<stri
 /** Errors that say something of the process, not of the clock: the path is then left out, and said so. */
 const PATH_WIDE = ['ERR_NO_VDSO', 'ERR_COUNTER_DISABLED'];
 
+/** The errno by which a sandbox refuses the system call, or null. */
+function filterErrno({ errors }: Availability): string | null {
+  const error = errors.find(({ path }) => path === 'syscall')?.error;
+  return error !== undefined && FILTER_ERRNOS.includes(error) ? error : null;
+}
+
 /** What is wrong if one path refuses a clock that another gives, or two refuse it differently; else null. */
-function disagreement(clock: Clock, { sources, errors }: Availability): string | null {
-  const refusals = errors.filter(({ error }) => !PATH_WIDE.includes(error));
+function disagreement(clock: Clock, availability: Availability): string | null {
+  const { sources, errors } = availability;
+  // Where the vDSO or the libc answers like the filter, it had entered the kernel for this clock.
+  const filtered = filterErrno(availability);
+  const refusals = errors.filter(({ error }) => !PATH_WIDE.includes(error) && error !== filtered);
   const readable = sources.filter((source) => source !== 'page');
   const kinds = new Set(refusals.map(({ error }) => error));
   if (refusals.length === 0 || (readable.length === 0 && kinds.size === 1)) return null;
@@ -62,6 +72,8 @@ interface Plan {
   unsupported: string[];
   disagreements: string[];
   leftOut: string[];
+  /** Errnos by which a sandbox refuses the system call. */
+  filtered: string[];
 }
 
 function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
@@ -71,12 +83,22 @@ function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
   const ownClocks = new Set<string>(
     page === null || !counterWorks ? [] : readableClocks(readKernelPage(host.addon, page)),
   );
-  const plan: Plan = { pairs: [], clocksRead: 0, unsupported: [], disagreements: [], leftOut: [] };
+  const plan: Plan = {
+    pairs: [],
+    clocksRead: 0,
+    unsupported: [],
+    disagreements: [],
+    leftOut: [],
+    filtered: [],
+  };
   const leftOut = new Set<string>();
+  const filtered = new Set<string>();
   for (const clock of clocks) {
     const availability = probe(context, clock, ownClocks);
     const { sources, errors } = availability;
     for (const { path, error } of errors) if (PATH_WIDE.includes(error)) leftOut.add(`${path} (${error})`);
+    const refused = filterErrno(availability);
+    if (refused !== null) filtered.add(refused);
     const differs = disagreement(clock, availability);
     if (differs !== null) plan.disagreements.push(differs);
     if (sources.length === 0) plan.unsupported.push(clock.name);
@@ -96,6 +118,7 @@ function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
     }
   }
   plan.leftOut = [...leftOut];
+  plan.filtered = [...filtered];
   return plan;
 }
 
@@ -126,6 +149,7 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinned: boolean)
     unsupported: plan.unsupported,
     disagreements: plan.disagreements,
     leftOut: plan.leftOut,
+    filtered: plan.filtered,
     pinned,
     recomputed: pairs.reduce((sum, { total }) => sum + total.recomputed, 0),
     differing,
@@ -174,6 +198,17 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinned: boolean)
       advice:
         'A clock went back as its rate or time was changed: kernels do that while a clock is stepped or slewed ' +
         'hard. Run again when the time daemon has settled.',
+    };
+  }
+  if (plan.filtered.length > 0) {
+    return {
+      status: 'warn',
+      reason: `the system call is refused with ${plan.filtered.join(', ')}; else ${seen}, none outside`,
+      bound,
+      evidence,
+      advice:
+        'A sandbox (seccomp) of this process does that, not the kernel: clocks of the vDSO work, CPU times and programs ' +
+        'that make the call fail. Let it pass clock_gettime and clock_getres, and run again.',
     };
   }
   const without = plan.leftOut.length === 0 ? '' : `; without ${plan.leftOut.join(', ')}`;

@@ -1,13 +1,14 @@
 import { type CounterAnchor, takeAnchor } from '../host/frequency.js';
 import { type Host, orNull } from '../host/host.js';
 import { readPvclockPage } from '../host/pvclock-page.js';
+import { referencePath } from '../host/reference-path.js';
 import { ClockPath } from '../native/addon.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
 
 /** What is read again and again while a run lasts. */
 export interface Observation {
   anchor: CounterAnchor;
-  /** boottime - monotonic, nanoseconds, to the time between two system calls: grows when the machine sleeps. */
+  /** boottime - monotonic, nanoseconds, to the time between two readings: grows when the machine sleeps. */
   sleptNs: bigint;
   /** The pvclock page's version and rate; null where the kernel maps none. A hypervisor rewrites it on migration. */
   pvclock: { version: number; mul: bigint; tscShift: number } | null;
@@ -34,8 +35,9 @@ export class RunMonitor {
     this.#lastMs = performance.now();
     const { addon, files } = this.host;
     const observation = orNull((): Observation => {
-      const monotonicNs = addon.readClock(ClockPath.syscall, CLOCK_IDS.monotonic);
-      const boottimeNs = addon.readClock(ClockPath.syscall, CLOCK_IDS.boottime);
+      const path = ClockPath[referencePath(addon, 'boottime')];
+      const monotonicNs = addon.readClock(path, CLOCK_IDS.monotonic);
+      const boottimeNs = addon.readClock(path, CLOCK_IDS.boottime);
       const pvclock = orNull(() => readPvclockPage(addon, files, this.host.page()));
       return {
         anchor: takeAnchor(addon),

@@ -1,5 +1,6 @@
 import { kernelCounterHz } from '../host/host.js';
 import { type RecordedPage, startRecording } from '../host/page-recording.js';
+import { referencePath } from '../host/reference-path.js';
 import { ClockPath } from '../native/addon.js';
 import { explainUpdate, hzOfCoarseResolution, type UpdateExplanation } from '../page/kernel-update.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
@@ -86,6 +87,8 @@ const updates: Check = {
   id: 'page.updates',
   claim: "Each update of the kernel's page follows from the one before it, to the bit",
   async run({ host, budget, progress, breathe }) {
+    // Throws the reason where the page is not known: without a page there is no mode to tell of.
+    host.page();
     const counterHz = kernelCounterHz(host);
     if (counterHz === null) {
       return {
@@ -97,7 +100,10 @@ const updates: Check = {
       };
     }
     const hz = hzOfCoarseResolution(
-      host.addon.clockResolution(ClockPath.syscall, CLOCK_IDS['monotonic-coarse']),
+      host.addon.clockResolution(
+        ClockPath[referencePath(host.addon, 'monotonic-coarse')],
+        CLOCK_IDS['monotonic-coarse'],
+      ),
     );
     const wanted = ((WANTED_SHARE * budget.recordMs) / 1000) * hz;
     const start = performance.now();

@@ -33,9 +33,10 @@ const layout: Check = {
       struct: found.struct,
       name: found.name,
       tableRow: table?.name ?? null,
-      btfProblem: proved.btfProblem,
+      btfProblem: proved.btfProblem?.message ?? null,
       kernelLogAgrees: logAgrees,
       clocksProved: proof.clocks,
+      provedBy: proof.path,
       samplesPerClock: proof.samplesPerClock,
       refused: proved.refused,
     };
@@ -52,10 +53,11 @@ const layout: Check = {
         advice: 'The page is misread, or the clocksource was registered anew: please report the evidence.',
       };
     }
-    if (found.source === 'table' && proved.btfProblem === null) {
+    if (found.source === 'table' && proved.btfProblem?.code !== 'ERR_FILE') {
+      const why = proved.btfProblem?.what ?? 'what it says disagrees with the clocks';
       return {
         status: 'warn',
-        reason: `by the table (${found.name}): what BTF says disagrees with the clocks`,
+        reason: `by the table (${found.name}), although there is BTF: ${why}`,
         bound,
         evidence,
         advice:
@@ -68,9 +70,10 @@ const layout: Check = {
       ...(logAgrees === true ? ['kernel log'] : []),
     ];
     const unknown = table === null ? '; a layout that the table lacks' : '';
+    const by = proof.path === 'vdso' ? ' by vDSO, the system call is refused' : '';
     return {
       status: 'pass',
-      reason: `struct ${found.struct} by ${agreeing.join(', ')}; ${plural(proof.clocks.length, 'clock')} proved${unknown}`,
+      reason: `struct ${found.struct} by ${agreeing.join(', ')}; ${plural(proof.clocks.length, 'clock')} proved${by}${unknown}`,
       bound,
       evidence,
     };

@@ -4,6 +4,7 @@ import type { VdsoElf } from '../host/elf.js';
 import { type Host, orNull } from '../host/host.js';
 import { findKernelMappings, PAGE_SIZE } from '../host/kernel-mappings.js';
 import { readKernelPage } from '../host/kernel-page.js';
+import { systemCallRefusal } from '../host/reference-path.js';
 import { ClockPath, CounterMethod, type KernelEntries } from '../native/addon.js';
 import { ClockMode, modeName } from '../page/kernel-page.js';
 import { CLOCK_IDS, isCoarse, PAGE_CLOCKS } from '../page/posix-clocks.js';
@@ -114,10 +115,11 @@ const CALLS_A_ROUND = 2_000;
 interface Costs {
   /** Median cost of a call, cycles. */
   vdso: number;
-  syscall: number;
+  /** Null where the system call is refused. */
+  syscall: number | null;
   counter: number;
   /** System call over vDSO, rounded to a tenth. */
-  ratio: number;
+  ratio: number | null;
 }
 
 /** What a read of monotonic costs by each path: medians of interleaved rounds, in one run. */
@@ -129,14 +131,19 @@ function measureCosts({ host }: CheckContext): Costs {
     work();
     return Number(addon.readCounter(CounterMethod['lfence-rdtsc']) - before) / CALLS_A_ROUND;
   };
+  const hasSystemCall = systemCallRefusal(addon) === null;
   const rounds = Array.from({ length: ROUNDS }, () => ({
     vdso: costOf(() => addon.readClocks(ClockPath.vdso, CLOCK_IDS.monotonic, out)),
-    syscall: costOf(() => addon.readClocks(ClockPath.syscall, CLOCK_IDS.monotonic, out)),
+    syscall: hasSystemCall
+      ? costOf(() => addon.readClocks(ClockPath.syscall, CLOCK_IDS.monotonic, out))
+      : Number.NaN,
     counter: costOf(() => addon.readCounters(CounterMethod['lfence-rdtsc'], out)),
   }));
   const middle = (path: 'vdso' | 'syscall' | 'counter'): number => median(rounds.map((round) => round[path]));
-  const costs = { vdso: middle('vdso'), syscall: middle('syscall'), counter: middle('counter') };
-  return { ...costs, ratio: Math.round((10 * costs.syscall) / costs.vdso) / 10 };
+  const costs = { vdso: middle('vdso'), counter: middle('counter') };
+  if (!hasSystemCall) return { ...costs, syscall: null, ratio: null };
+  const syscall = middle('syscall');
+  return { ...costs, syscall, ratio: Math.round((10 * syscall) / costs.vdso) / 10 };
 }
 
 const CLOCKSOURCE_ADVICE =
@@ -178,7 +185,8 @@ const fast: Check = {
       if (!isLatchclockError(error, 'ERR_SYSTEM_CALL')) throw error;
       probeRefused = error.message;
     }
-    const ratioSeen = `a system call costs ${costs.ratio} times as much`;
+    const ratioSeen =
+      costs.ratio === null ? 'a system call is refused' : `a system call costs ${costs.ratio} times as much`;
     const evidence: Evidence = {
       entries:
         counts === null
@@ -194,6 +202,16 @@ const fast: Check = {
       syscallOverVdso: costs.ratio,
     };
     if (counts === null) {
+      if (costs.syscall === null) {
+        return {
+          status: 'skip',
+          reason: 'the system call is refused, and so is a filter to count kernel entries',
+          bound: 'nothing was counted, and there is nothing to compare with',
+          evidence,
+          advice:
+            'It runs where the sandbox (seccomp) of this process passes clock_gettime, or another filter.',
+        };
+      }
       const bound = 'judged by cost alone: a filter to count kernel entries was refused';
       // A vDSO that makes the system call costs what the call costs: half of it is far from both.
       if (costs.vdso < costs.syscall / 2) return { status: 'pass', reason: ratioSeen, bound, evidence };
@@ -215,10 +233,13 @@ const fast: Check = {
         evidence,
       };
     }
-    const times = (costs.syscall / costs.counter).toFixed(0);
+    const times =
+      costs.syscall === null
+        ? ''
+        : `; a read costs ${(costs.syscall / costs.counter).toFixed(0)} times a counter read`;
     return {
       status: 'fail',
-      reason: `${slow.filter((clock) => !isCoarse(clock)).length === 0 ? slow.join(', ') : plural(slow.length, 'clock')} enter the kernel: ${slowReason(context)}; a read costs ${times} times a counter read`,
+      reason: `${slow.filter((clock) => !isCoarse(clock)).length === 0 ? slow.join(', ') : plural(slow.length, 'clock')} enter the kernel: ${slowReason(context)}${times}`,
       bound,
       evidence,
       advice: CLOCKSOURCE_ADVICE,

@@ -2,6 +2,7 @@ import { LatchclockError } from '../errors.js';
 import type { Addon } from '../native/addon.js';
 import { ClockPath, CounterMethod } from '../native/addon.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
+import { referencePath } from './reference-path.js';
 
 /** A reading of monotonic-raw between two readings of the counter. */
 export interface CounterAnchor {
@@ -21,15 +22,16 @@ export interface MeasuredFrequency {
 const TRIES = 200;
 
 /**
- * The narrowest of many brackets: counter, monotonic-raw by system call, counter.
+ * The narrowest of many brackets: counter, monotonic-raw by system call (by the vDSO where that is refused), counter.
  *
  * @throws LatchclockError `ERR_CANNOT_RUN` if the counter ran backwards in every one; what the readings throw
  */
 export function takeAnchor(addon: Addon): CounterAnchor {
+  const path = ClockPath[referencePath(addon, 'monotonic-raw')];
   let best: CounterAnchor | null = null;
   for (let i = 0; i < TRIES; i++) {
     const before = addon.readCounter(CounterMethod['lfence-rdtsc']);
-    const ns = addon.readClock(ClockPath.syscall, CLOCK_IDS['monotonic-raw']);
+    const ns = addon.readClock(path, CLOCK_IDS['monotonic-raw']);
     const after = addon.readCounter(CounterMethod['lfence-rdtsc']);
     // Backwards: the thread went to a CPU whose counter is behind. That is no bracket, however narrow.
     if (after < before) continue;
@@ -37,7 +39,7 @@ export function takeAnchor(addon: Addon): CounterAnchor {
   }
   if (best === null) {
     throw new LatchclockError('ERR_CANNOT_RUN', 'the counter ran backwards around every reading', {
-      where: 'monotonic-raw by system call',
+      where: 'monotonic-raw',
       todo: 'keep the thread on one CPU',
     });
   }

@@ -35,7 +35,7 @@ export interface ProvedKernelPage {
   /** Layouts that were refused, each with the reason. */
   refused: { layout: string; page: string; reason: string }[];
   /** Why the kernel's BTF gave no layout; null if it did. */
-  btfProblem: string | null;
+  btfProblem: LatchclockError | null;
 }
 
 /** The kernel's own type information. Throws `ERR_FILE`, `ERR_BAD_BTF`. */
@@ -43,11 +43,11 @@ export function readKernelBtf(files: HostFiles): Btf {
   return openBtf(files.read(BTF_PATH, MOST_BTF_BYTES));
 }
 
-function btfLayouts(files: HostFiles): { layouts: KernelPageLayout[]; problem: string | null } {
+function btfLayouts(files: HostFiles): { layouts: KernelPageLayout[]; problem: LatchclockError | null } {
   try {
     return { layouts: layoutsFromBtf(readKernelBtf(files)), problem: null };
   } catch (error) {
-    if (isLatchclockError(error)) return { layouts: [], problem: error.message };
+    if (isLatchclockError(error)) return { layouts: [], problem: error };
     throw error;
   }
 }

@@ -7,13 +7,16 @@ import { CLOCK_IDS, isCoarse, PAGE_CLOCKS, type PageClockName } from '../page/po
 import { evaluate } from '../page/segment.js';
 import { isU64 } from '../units.js';
 import { PAGE_SIZE } from './kernel-mappings.js';
+import { type ReferencePath, referencePath } from './reference-path.js';
 
 /** What a layout of the kernel's page was proved by. */
 export interface LayoutProof {
-  /** Clocks whose value, by system call, lay where the page put it, every time. */
+  /** By which path the clocks were read: the vDSO only where the system call is refused. */
+  path: ReferencePath;
+  /** Clocks whose value by that path lay where the page put it, every time. */
   clocks: PageClockName[];
   samplesPerClock: number;
-  /** Median width of the bracket around a system call, nanoseconds: the proof is blind to errors below it. */
+  /** Median width of the bracket around a reading, nanoseconds: the proof is blind to errors below it. */
   bracketNs: number;
 }
 
@@ -25,7 +28,7 @@ export function readableClocks(snapshot: KernelPageSnapshot): PageClockName[] {
   return PAGE_CLOCKS.filter((clock) => isCoarse(clock) || snapshot.main.mode === ClockMode.tsc);
 }
 
-/** A system call's value between two counter readings, while the page kept every byte. */
+/** A clock's value between two counter readings, while the page kept every byte. */
 interface StillSample {
   page: Uint8Array;
   before: bigint;
@@ -34,10 +37,15 @@ interface StillSample {
 }
 
 /** Null if the page changed meanwhile. Any layout can be judged by it: it compares bytes, not a count. */
-function takeStillSample(addon: Addon, address: bigint, clock: PageClockName): StillSample | null {
+function takeStillSample(
+  addon: Addon,
+  path: ReferencePath,
+  address: bigint,
+  clock: PageClockName,
+): StillSample | null {
   const page = addon.copyMemory(address, PAGE_SIZE);
   const before = addon.readCounter(CounterMethod['lfence-rdtsc']);
-  const ns = addon.readClock(ClockPath.syscall, CLOCK_IDS[clock]);
+  const ns = addon.readClock(ClockPath[path], CLOCK_IDS[clock]);
   const after = addon.readCounter(CounterMethod['lfence-rdtsc']);
   const again = addon.copyMemory(address, PAGE_SIZE);
   return Buffer.compare(page, again) === 0 ? { page, before, ns, after } : null;
@@ -74,9 +82,10 @@ function countStoodStill(before: KernelPageSnapshot, after: KernelPageSnapshot):
 }
 
 /**
- * Proves a layout against the clocks, by system call: while the page keeps every byte, each clock's value must
- * lie between the layout's values at the counter readings around the call; a coarse clock's value and the
- * resolution must be equal. Where the kernel writes meanwhile, the counts must move with the words.
+ * Proves a layout against the clocks, by system call, or by the vDSO where a sandbox refuses the call: while the
+ * page keeps every byte, each clock's value must lie between the layout's values at the counter readings around
+ * the call; a coarse clock's value and the resolution must be equal. Where the kernel writes meanwhile, the counts
+ * must move with the words.
  *
  * @param address the page that holds the kernel's clock data
  * @throws LatchclockError `ERR_PAGE_NOT_PROVED` with the first value that did not fit, or if the page never
@@ -90,8 +99,10 @@ export function proveLayout(
 ): LayoutProof {
   const first = decodeKernelPage(addon.copyMemory(address, PAGE_SIZE), layout, namespaceNs);
   if (!isPlausible(first)) throw notProved('mode, mask, mult or shift make no sense', layout);
+  // A coarse clock needs no counter: the vDSO has it even where it enters the kernel for the others.
+  const path = referencePath(addon, 'monotonic-coarse');
   // The one word that no bracket touches; without it layouts that differ only there could not be told apart.
-  const resolutionNs = addon.clockResolution(ClockPath.syscall, CLOCK_IDS.monotonic);
+  const resolutionNs = addon.clockResolution(ClockPath[path], CLOCK_IDS.monotonic);
   if (BigInt(first.hrtimerResNs) !== resolutionNs) {
     throw notProved(`the resolution is ${resolutionNs} ns, the page says ${first.hrtimerResNs}`, layout);
   }
@@ -102,7 +113,7 @@ export function proveLayout(
     let taken = 0;
     for (let attempt = 0; taken < SAMPLES; attempt++) {
       if (attempt === MOST_ATTEMPTS) throw notProved(`the page never stood still around ${clock}`, layout);
-      const sample = takeStillSample(addon, address, clock);
+      const sample = takeStillSample(addon, path, address, clock);
       if (sample === null) continue;
       const snapshot = decodeKernelPage(sample.page, layout, namespaceNs);
       // An odd count that stood still: the writer is at work, and stopped.
@@ -121,5 +132,5 @@ export function proveLayout(
       taken++;
     }
   }
-  return { clocks, samplesPerClock: SAMPLES, bracketNs: widths.length === 0 ? 0 : median(widths) };
+  return { path, clocks, samplesPerClock: SAMPLES, bracketNs: widths.length === 0 ? 0 : median(widths) };
 }

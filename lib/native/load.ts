@@ -12,6 +12,19 @@ const REMEDIES: Partial<Record<LatchclockErrorCode, string>> = {
   ERR_RETRIES: 'the writer of the page seems stuck: read the clock by system call',
 };
 
+const SANDBOX = 'let the sandbox of this process (seccomp) pass the call';
+
+/** The same by the errno of a system call: what a filter or a limit refuses, not what the kernel lacks. */
+const LIFTS: Readonly<Record<string, string>> = {
+  EPERM: SANDBOX,
+  EACCES: SANDBOX,
+  ENOSYS: SANDBOX,
+  EMFILE: 'raise the limit of open files (ulimit -n)',
+  ENFILE: "raise the system's limit of open files or pipes (fs.file-max, fs.pipe-user-pages-hard)",
+  EAGAIN: 'raise the limit of threads or memory (ulimit -u, ulimit -v, pids.max)',
+  ENOMEM: 'raise the limit of memory (ulimit -v, memory.max)',
+};
+
 function nativeError(
   code: string,
   what: string,
@@ -20,10 +33,10 @@ function nativeError(
   syscall: string,
 ): LatchclockError {
   const known = code as LatchclockErrorCode;
-  const todo = REMEDIES[known];
+  const errno = errorNumber === 0 ? undefined : getSystemErrorName(-errorNumber);
+  const todo = REMEDIES[known] ?? LIFTS[errno ?? ''];
   const remedy = todo === undefined ? {} : { todo };
-  if (errorNumber === 0) return new LatchclockError(known, what, { where, ...remedy });
-  const errno = getSystemErrorName(-errorNumber);
+  if (errno === undefined) return new LatchclockError(known, what, { where, ...remedy });
   return new LatchclockError(known, `${syscall} failed with ${errno}`, { where, errno, syscall, ...remedy });
 }
 

@@ -41,9 +41,15 @@ function pageJson({ proved, page, snapshot, modeName, cycles, values }: PageInsp
     index: page.index,
     address: hex(page.address),
     mode: modeName,
-    proof: { clocks: proof.clocks, samplesPerClock: proof.samplesPerClock, bracketNs: proof.bracketNs },
+    proof: {
+      path: proof.path,
+      clocks: proof.clocks,
+      samplesPerClock: proof.samplesPerClock,
+      bracketNs: proof.bracketNs,
+    },
     refused,
-    btfProblem,
+    btfProblem: btfProblem?.message ?? null,
+
     fields: {
       main: fields(snapshot.main, layout.main),
       raw: fields(snapshot.raw, layout.raw),

@@ -90,7 +90,7 @@ function pageSection(
       ],
       [
         'proved by',
-        `${proof.clocks.length} clocks, ${proof.samplesPerClock} brackets each, median ${Math.round(proof.bracketNs)} ns`,
+        `${proof.clocks.length} clocks by ${proof.path === 'vdso' ? 'vDSO' : 'system call'}, ${proof.samplesPerClock} brackets each, median ${Math.round(proof.bracketNs)} ns`,
       ],
       ['where', `${page.region} page ${page.index}, 0x${page.address.toString(16)}`],
       ['mode', modeName],

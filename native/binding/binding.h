@@ -19,6 +19,16 @@ void ThrowError(Napi::Env env, const char* code, const char* what, const char* w
 // `where` names the exported function.
 void ThrowOutcome(Napi::Env env, const Outcome& outcome, const char* where);
 
+// True if the outcome is a success; else its exception is raised.
+inline bool Succeeded(Napi::Env env, const Outcome& outcome, const char* where) {
+  if (!outcome.ok()) ThrowOutcome(env, outcome, where);
+  return outcome.ok();
+}
+// A count below 2^53, as a number.
+inline void SetCount(Napi::Object object, const char* name, uint64_t count) {
+  object.Set(name, Napi::Number::New(object.Env(), static_cast<double>(count)));
+}
+
 // Each file of this folder adds its functions to the addon's exports.
 void ExportCounter(Napi::Env env, Napi::Object exports);
 void ExportPosixClock(Napi::Env env, Napi::Object exports);

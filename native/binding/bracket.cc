@@ -29,25 +29,18 @@ Napi::Value Bracket(const Napi::CallbackInfo& info) {
   request.outside_capacity = outside_words / kRowWords;
 
   BracketTally tally;
-  const Outcome outcome = RunBracket(request, &tally);
-  if (!outcome.ok()) {
-    ThrowOutcome(env, outcome, arguments.function());
-    return {};
-  }
+  if (!Succeeded(env, RunBracket(request, &tally), arguments.function())) return {};
   auto result = Napi::Object::New(env);
-  const auto set = [&](const char* name, uint64_t value) {
-    result.Set(name, Napi::Number::New(env, static_cast<double>(value)));
-  };
-  set("samples", tally.samples);
-  set("acrossUpdate", tally.across_update);
-  set("outside", tally.outside);
-  set("outsideAcrossUpdate", tally.outside_across_update);
-  set("worstNs", tally.worst_ns);
-  set("retries", tally.retries);
-  set("widthSumNs", tally.width_sum_ns);
-  set("widthMinNs", tally.width_min_ns);
-  set("rows", tally.rows);
-  set("outsideRows", tally.outside_rows);
+  SetCount(result, "samples", tally.samples);
+  SetCount(result, "acrossUpdate", tally.across_update);
+  SetCount(result, "outside", tally.outside);
+  SetCount(result, "outsideAcrossUpdate", tally.outside_across_update);
+  SetCount(result, "worstNs", tally.worst_ns);
+  SetCount(result, "retries", tally.retries);
+  SetCount(result, "widthSumNs", tally.width_sum_ns);
+  SetCount(result, "widthMinNs", tally.width_min_ns);
+  SetCount(result, "rows", tally.rows);
+  SetCount(result, "outsideRows", tally.outside_rows);
   return result;
 }
 

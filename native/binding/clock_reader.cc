@@ -75,11 +75,7 @@ Napi::Value MakeClockReader(const Napi::CallbackInfo& info) {
     ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the argument out is empty", arguments.function());
     return {};
   }
-  const Outcome usable = CheckReading(reader->request);
-  if (!usable.ok()) {
-    ThrowOutcome(info.Env(), usable, arguments.function());
-    return {};
-  }
+  if (!Succeeded(info.Env(), CheckReading(reader->request), arguments.function())) return {};
   return MakeFunction(info.Env(), std::move(reader), info[3], ReadInto);
 }
 
@@ -95,11 +91,7 @@ Napi::Value MakeCounterReader(const Napi::CallbackInfo& info) {
     ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the argument out is empty", arguments.function());
     return {};
   }
-  const Outcome usable = CheckCounter(reader->method);
-  if (!usable.ok()) {
-    ThrowOutcome(info.Env(), usable, arguments.function());
-    return {};
-  }
+  if (!Succeeded(info.Env(), CheckCounter(reader->method), arguments.function())) return {};
   return MakeFunction(info.Env(), std::move(reader), info[1], CountInto);
 }
 

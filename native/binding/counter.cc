@@ -24,11 +24,7 @@ Napi::Value Cpuid(const Napi::CallbackInfo& info) {
   const auto subleaf = static_cast<uint32_t>(arguments.Integer(1, "subleaf", 0, 0xffffffff));
   if (!arguments.ok()) return {};
   auto registers = Napi::Uint32Array::New(info.Env(), 4);
-  const Outcome outcome = ReadCpuid(leaf, subleaf, registers.Data());
-  if (!outcome.ok()) {
-    ThrowOutcome(info.Env(), outcome, arguments.function());
-    return {};
-  }
+  if (!Succeeded(info.Env(), ReadCpuid(leaf, subleaf, registers.Data()), arguments.function())) return {};
   return registers;
 }
 

@@ -38,21 +38,14 @@ Napi::Value LockStep(const Napi::CallbackInfo& info) {
   request.cpu_count = cpus.size();
 
   LockStepTally tally;
-  const Outcome outcome = RunLockStep(request, &tally);
-  if (!outcome.ok()) {
-    ThrowOutcome(env, outcome, arguments.function());
-    return {};
-  }
+  if (!Succeeded(env, RunLockStep(request, &tally), arguments.function())) return {};
   auto result = Napi::Object::New(env);
-  const auto set = [&](const char* name, uint64_t value) {
-    result.Set(name, Napi::Number::New(env, static_cast<double>(value)));
-  };
-  set("reads", tally.reads);
-  set("handOvers", tally.hand_overs);
-  set("backwards", tally.backwards);
-  set("worst", tally.worst);
-  set("backwardsAcrossUpdate", tally.backwards_across_update);
-  set("worstAcrossUpdate", tally.worst_across_update);
+  SetCount(result, "reads", tally.reads);
+  SetCount(result, "handOvers", tally.hand_overs);
+  SetCount(result, "backwards", tally.backwards);
+  SetCount(result, "worst", tally.worst);
+  SetCount(result, "backwardsAcrossUpdate", tally.backwards_across_update);
+  SetCount(result, "worstAcrossUpdate", tally.worst_across_update);
   result.Set("smallestStep", tally.smallest_step == ~uint64_t{0}
                                  ? env.Null()
                                  : Napi::Number::New(env, static_cast<double>(tally.smallest_step)));
@@ -69,11 +62,8 @@ Napi::Value PingPong(const Napi::CallbackInfo& info) {
   const auto most_cycles = static_cast<uint64_t>(arguments.Integer(3, "mostCycles", 1, kMostCycles));
   if (!arguments.ok()) return {};
   CounterOffset offset;
-  const Outcome outcome = RunPingPong(here, there, rounds, most_cycles, &offset);
-  if (!outcome.ok()) {
-    ThrowOutcome(env, outcome, arguments.function());
+  if (!Succeeded(env, RunPingPong(here, there, rounds, most_cycles, &offset), arguments.function()))
     return {};
-  }
   auto result = Napi::Object::New(env);
   result.Set("lowest", Napi::BigInt::New(env, offset.lowest));
   result.Set("highest", Napi::BigInt::New(env, offset.highest));

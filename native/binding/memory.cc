@@ -29,11 +29,9 @@ Napi::Value Copy(const Napi::CallbackInfo& info) {
   const int64_t length = arguments.Integer(1, "length", 1, kMostBytes);
   if (!arguments.ok()) return {};
   auto bytes = Napi::Uint8Array::New(info.Env(), static_cast<size_t>(length));
-  const Outcome outcome = CopyMemory(address, static_cast<size_t>(length), bytes.Data());
-  if (!outcome.ok()) {
-    ThrowOutcome(info.Env(), outcome, arguments.function());
+  if (!Succeeded(info.Env(), CopyMemory(address, static_cast<size_t>(length), bytes.Data()),
+                 arguments.function()))
     return {};
-  }
   return bytes;
 }
 

@@ -70,11 +70,7 @@ Napi::Value Adjtimex(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   timex discipline;
   int state;
-  const Outcome outcome = ReadDiscipline(&discipline, &state);
-  if (!outcome.ok()) {
-    ThrowOutcome(env, outcome, "adjtimex");
-    return {};
-  }
+  if (!Succeeded(env, ReadDiscipline(&discipline, &state), "adjtimex")) return {};
   auto result = Napi::Object::New(env);
   result.Set("state", Napi::Number::New(env, state));
   result.Set("status", Napi::Number::New(env, discipline.status));
@@ -101,11 +97,7 @@ Napi::Value CountKernelEntries(const Napi::CallbackInfo& info) {
   }
   std::vector<FastPathCount> clocks(count);
   for (size_t i = 0; i < count; i++) clocks[i].id = static_cast<clockid_t>(ids[i]);
-  const Outcome outcome = ProbeFastPath(clocks.data(), count, calls);
-  if (!outcome.ok()) {
-    ThrowOutcome(env, outcome, arguments.function());
-    return {};
-  }
+  if (!Succeeded(env, ProbeFastPath(clocks.data(), count, calls), arguments.function())) return {};
   auto result = Napi::Array::New(env, count);
   for (size_t i = 0; i < count; i++) {
     auto entry = Napi::Object::New(env);
@@ -127,11 +119,7 @@ Napi::Value ProbePointer(const Napi::CallbackInfo& info) {
   const auto pointer = static_cast<BadPointer>(arguments.Integer(2, "kind", 0, kBadPointers - 1));
   if (!arguments.ok()) return {};
   BadPointerEnding ending;
-  const Outcome outcome = ProbeBadPointer(path, id, pointer, &ending);
-  if (!outcome.ok()) {
-    ThrowOutcome(env, outcome, arguments.function());
-    return {};
-  }
+  if (!Succeeded(env, ProbeBadPointer(path, id, pointer, &ending), arguments.function())) return {};
   auto result = Napi::Object::New(env);
   result.Set("errorNumber", Napi::Number::New(env, ending.error_number));
   result.Set("signal", Napi::Number::New(env, ending.signal));

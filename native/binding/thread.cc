@@ -8,11 +8,7 @@ namespace {
 Napi::Value CpuAffinity(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   std::vector<int> cpus;
-  const Outcome outcome = GetCpuAffinity(&cpus);
-  if (!outcome.ok()) {
-    ThrowOutcome(env, outcome, "cpuAffinity");
-    return {};
-  }
+  if (!Succeeded(env, GetCpuAffinity(&cpus), "cpuAffinity")) return {};
   auto result = Napi::Array::New(env, cpus.size());
   for (size_t i = 0; i < cpus.size(); i++) {
     result.Set(static_cast<uint32_t>(i), Napi::Number::New(env, cpus[i]));

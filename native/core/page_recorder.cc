@@ -10,15 +10,18 @@ namespace latchclock {
 
 Outcome PageRecorder::Start(const uint8_t* page, uint32_t seq, uint32_t bytes, size_t capacity,
                             uint64_t most_cycles) {
-  if (started_ || page == nullptr || bytes == 0 || bytes % 8 != 0 || bytes > kPageSize || seq % 4 != 0 ||
-      seq > kPageSize - 4 || capacity == 0) {
+  // The words stay after Stop, for whoever has them counted.
+  if (words_ != nullptr || page == nullptr || bytes == 0 || bytes % 8 != 0 || bytes > kPageSize ||
+      seq % 4 != 0 || seq > kPageSize - 4 || capacity == 0) {
     return Outcome::Failed(Status::kBadArgument);
   }
+  const size_t row_words = kHeadWords + bytes / 8;
+  if (capacity > SIZE_MAX / sizeof(uint64_t) / row_words) return Outcome::Failed(Status::kBadArgument);
   const Outcome usable = CheckCounter(CounterMethod::kFencedRdtsc);
   if (!usable.ok()) return usable;
   page_ = page;
   seq_ = seq;
-  row_words_ = kHeadWords + bytes / 8;
+  row_words_ = row_words;
   capacity_ = capacity;
   most_cycles_ = most_cycles;
   words_.reset(new (std::nothrow) uint64_t[capacity * row_words_]);
@@ -29,6 +32,7 @@ Outcome PageRecorder::Start(const uint8_t* page, uint32_t seq, uint32_t bytes, s
 
   if (error != 0) {
     recording_.store(false, std::memory_order_relaxed);
+    words_.reset();
     return Outcome::FailedCall("pthread_create", error);
   }
   started_ = true;

@@ -75,3 +75,24 @@ describe('clock.coarse', () => {
     expect(verdict.status).toBe('warn');
   });
 });
+
+describe('where a sandbox refuses the system call', () => {
+  const REFUSING = {
+    refusedCalls: 'EPERM',
+    cyclesPerReading: () => 10_000n,
+    updateEveryCycles: 10_384_575n,
+  };
+
+  test('clock.resolution compares the paths that are left, and says which is not', async () => {
+    const verdict = await runCheckOn(REFUSING, 'clock.resolution');
+    expect(verdict).toMatchObject({
+      status: 'pass',
+      evidence: { told: { monotonic: { vdso: 1n, libc: 1n } }, refused: 'EPERM' },
+    });
+    expect(verdict.reason).toContain('without syscall (EPERM)');
+  });
+
+  test.each(['clock.coarse', 'clock.monotonic'])('%s goes by the vDSO', async (id) => {
+    expect(await runCheckOn(REFUSING, id)).toMatchObject({ status: 'pass' });
+  });
+});

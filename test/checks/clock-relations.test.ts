@@ -51,4 +51,10 @@ describe('clock.errors', () => {
       evidence: { differences: [] },
     });
   });
+
+  test("skips where a sandbox answers the system call: the kernel's errnos cannot be had", async () => {
+    const verdict = await runCheckOn({ refusedCalls: 'EPERM' }, 'clock.errors');
+    expect(verdict).toMatchObject({ status: 'skip', evidence: { errno: 'EPERM', syscall: 'clock_gettime' } });
+    expect(verdict.advice).toContain('seccomp');
+  });
 });

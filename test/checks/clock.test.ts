@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { LatchclockError } from '../../lib/errors.ts';
+import { ClockPath } from '../../lib/native/addon.ts';
 import { runCheckOn } from '../support/run-check.ts';
 
 describe('clock.paths', () => {
@@ -35,5 +37,38 @@ describe('clock.paths', () => {
     const verdict = await runCheckOn({ counterState: 'disabled' }, 'clock.paths');
     expect(verdict.status).toBe('skip');
     expect(verdict.evidence['leftOut']).toContain('vdso (ERR_COUNTER_DISABLED)');
+  });
+
+  test.each(['EPERM', 'EACCES', 'ENOSYS'])(
+    'warns of a sandbox, not of the host, where the system call is refused with %s',
+    async (refusedCalls) => {
+      const verdict = await runCheckOn({ refusedCalls }, 'clock.paths');
+      expect(verdict).toMatchObject({
+        status: 'warn',
+        evidence: { disagreements: [], filtered: [refusedCalls] },
+      });
+      expect(verdict.reason).toContain(`refused with ${refusedCalls}`);
+      expect(verdict.advice).toContain('seccomp');
+      expect(verdict.evidence['clocks']).toMatchObject({ monotonic: { 'page in vdso': { outside: 0 } } });
+      expect(verdict.evidence['unsupported']).toContain('process-cputime');
+    },
+  );
+
+  test('fails where the system call is refused with an errno that no sandbox uses', async () => {
+    const verdict = await runCheckOn({ refusedCalls: 'EINVAL' }, 'clock.paths');
+    expect(verdict).toMatchObject({ status: 'fail', evidence: { filtered: [] } });
+    expect(verdict.reason).toContain('syscall EINVAL, yet readable by');
+  });
+
+  test('fails where the libc alone refuses a clock: no filter does that', async () => {
+    const verdict = await runCheckOn({}, 'clock.paths', ({ addon }) => {
+      const { readClock } = addon;
+      addon.readClock = (path, id) => {
+        if (path === ClockPath.libc) throw new LatchclockError('ERR_SYSTEM_CALL', 'no', { errno: 'EPERM' });
+        return readClock(path, id);
+      };
+    });
+    expect(verdict.status).toBe('fail');
+    expect(verdict.reason).toContain('libc EPERM, yet readable by');
   });
 });

@@ -13,6 +13,12 @@ describe('page.layout', () => {
     },
   );
 
+  test('warns, with what is wrong, when there is BTF of no use', async () => {
+    const verdict = await runCheckOn({ btf: new Uint8Array(64) }, 'page.layout');
+    expect(verdict).toMatchObject({ status: 'warn', evidence: { source: 'table' } });
+    expect(verdict.reason).toContain('although there is BTF');
+  });
+
   test("fails when the kernel's log gives another max_cycles than the page", async () => {
     const line = '6,1,1,-;clocksource: tsc: mask: 0xffffffffffffffff max_cycles: 0x1, max_idle_ns: 2 ns';
     const verdict = await runCheckOn({ files: { '/dev/kmsg': line } }, 'page.layout');

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { LatchclockError } from '../../lib/errors.ts';
 import { runCheckOn } from '../support/run-check.ts';
+import type { SimulatedHost } from '../support/simulated-host.ts';
 
 const CLOCKSOURCE = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
 
@@ -55,5 +57,31 @@ describe('vdso.fast', () => {
   test('fails without a vDSO', async () => {
     const verdict = await runCheckOn({ vdso: null }, 'vdso.fast');
     expect(verdict).toMatchObject({ status: 'fail', evidence: { vdso: false } });
+  });
+
+  const refuseProbe = ({ addon }: SimulatedHost): void => {
+    addon.countKernelEntries = () => {
+      throw new LatchclockError('ERR_SYSTEM_CALL', 'prctl failed with EPERM', { errno: 'EPERM' });
+    };
+  };
+
+  test('counts kernel entries where the system call is refused: only its cost is not known', async () => {
+    const verdict = await runCheckOn({ refusedCalls: 'EPERM' }, 'vdso.fast');
+    expect(verdict).toMatchObject({
+      status: 'pass',
+      evidence: { entries: { monotonic: 0 }, syscallCycles: null, syscallOverVdso: null },
+    });
+  });
+
+  test('judges by cost where the filter that counts is refused, and says so', async () => {
+    const verdict = await runCheckOn({}, 'vdso.fast', refuseProbe);
+    expect(verdict.evidence).toMatchObject({ entries: null, probeRefused: 'prctl failed with EPERM' });
+    expect(verdict.bound).toContain('judged by cost alone');
+  });
+
+  test('skips where both are refused', async () => {
+    const verdict = await runCheckOn({ refusedCalls: 'EPERM' }, 'vdso.fast', refuseProbe);
+    expect(verdict.status).toBe('skip');
+    expect(verdict.advice).toContain('seccomp');
   });
 });

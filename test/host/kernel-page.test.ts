@@ -45,7 +45,7 @@ describe.each(KNOWN_LAYOUTS.map((layout) => [layout.name, layout] as const))(
       const proved = find(simulatedHost({ layout }));
       expect(proved.layout).toBe(layout);
       expect(proved.layout.name).toBe(name);
-      expect(proved.btfProblem).toContain('ENOENT');
+      expect(proved.btfProblem?.message).toContain('ENOENT');
     });
 
     test('is found without /proc/self/maps among the pages below the vDSO', () => {
@@ -160,7 +160,7 @@ describe('BTF that is not to be believed', () => {
     btf.struct('other', 4, [{ name: 'x', type: btf.int('int', 4) }]);
     const proved = find(simulatedHost({ btf: btf.build() }));
     expect(proved.layout).toBe(NEWEST);
-    expect(proved.btfProblem).toContain('neither struct vdso_time_data nor vdso_data');
+    expect(proved.btfProblem?.message).toContain('neither struct vdso_time_data nor vdso_data');
   });
 });
 

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { LatchclockError } from '../../lib/errors.ts';
 import { proveLayout } from '../../lib/host/prove-layout.ts';
+import { ClockPath } from '../../lib/native/addon.ts';
 import { type KernelPageLayout, KNOWN_LAYOUTS } from '../../lib/page/kernel-layout.ts';
 import { NO_NAMESPACE } from '../../lib/page/kernel-page.ts';
 import { PAGE_CLOCKS } from '../../lib/page/posix-clocks.ts';
@@ -18,7 +20,8 @@ const notProved = expect.objectContaining({ name: 'LatchclockError', code: 'ERR_
 
 describe('a proof', () => {
   test('names the clocks, the samples of each, and the bracket that it is blind below', () => {
-    const { clocks, samplesPerClock, bracketNs } = prove(NEWEST);
+    const { path, clocks, samplesPerClock, bracketNs } = prove(NEWEST);
+    expect(path).toBe('syscall');
     expect(clocks).toEqual([...PAGE_CLOCKS]);
     expect(samplesPerClock).toBe(64);
     // Two readings of 100 cycles each at 0.385 ns.
@@ -48,6 +51,35 @@ describe('a proof', () => {
       expect(() => prove(NEWEST, { clockErrorNs })).toThrow(notProved);
       expect(() => prove(NEWEST, { clockErrorNs, mode: 'none' })).toThrow(/^realtime-coarse is \d+ ns/);
     }
+  });
+
+  describe('where a sandbox refuses the system call', () => {
+    test.each(['EPERM', 'ENOSYS'])('with %s: goes by the vDSO, and says so', (refusedCalls) => {
+      expect(prove(NEWEST, { refusedCalls })).toMatchObject({ path: 'vdso', clocks: [...PAGE_CLOCKS] });
+    });
+
+    test('holds without TSC cycles too: the coarse clocks need no counter', () => {
+      const proof = prove(NEWEST, { refusedCalls: 'EPERM', mode: 'none' });
+      expect(proof).toMatchObject({ path: 'vdso', clocks: ['realtime-coarse', 'monotonic-coarse'] });
+    });
+
+    test('fails by one nanosecond of the vDSO, as by system call', () => {
+      const clockErrorNs = (path: string): bigint => (path === 'vdso' ? 1n : 0n);
+      expect(() =>
+        prove(NEWEST, { refusedCalls: 'EPERM', clockErrorNs, cyclesPerReading: () => 0n }),
+      ).toThrow(notProved);
+    });
+
+    test("and the vDSO is not there either: throws the system call's error", () => {
+      const { addon, pageAddress } = simulatedHost({ refusedCalls: 'EPERM' });
+      const readClock: typeof addon.readClock = (path, id) => {
+        if (path === ClockPath.vdso) throw new LatchclockError('ERR_NO_VDSO', 'the process has no vDSO');
+        return addon.readClock(path, id);
+      };
+      expect(() => proveLayout({ ...addon, readClock }, pageAddress, NEWEST, NO_NAMESPACE)).toThrow(
+        expect.objectContaining({ code: 'ERR_SYSTEM_CALL', errno: 'EPERM' }),
+      );
+    });
   });
 
   test('fails by one nanosecond beside a bracket without width', () => {

@@ -840,6 +840,15 @@ describe('a wrong page is not explained', () => {
     });
   });
 
+  test('if the coarse clocks are not those of the new clocksource', () => {
+    const writer = new KernelWriter();
+    const before = writer.page();
+    const after = writer.changeCounter(77n, COUNTERS['tsc-refined'], 5n);
+    const page = moveClocks(after, ['realtime-coarse', 'monotonic-coarse'], 3n << 24n);
+    expect(explainUpdate(before, after, 250).kind).toBe('clocksource');
+    expect(explainUpdate(before, page, 250).kind).toBe('unexplained');
+  });
+
   test('if the clocks went back with a new clocksource', () => {
     for (const back of [1n, 2n, 1_000n]) {
       const writer = new KernelWriter();

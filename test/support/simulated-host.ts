@@ -66,6 +66,8 @@ export interface SimulatedHostOptions {
   clockErrorNs?: (path: ClockPathName, clock: ClockName) => bigint;
   /** Clocks that the kernel does not have (default: the alarm clocks and the auxiliary ones). */
   missingClocks?: readonly ClockName[];
+  /** The errno with which a sandbox refuses clock_gettime, clock_getres and adjtimex (default: it passes them). */
+  refusedCalls?: string;
   counterState?: 'enabled' | 'disabled' | 'unknown';
   /** Cycles that pass with every reading of counter or clock; negative ones make the counter run backwards. */
   cyclesPerReading?: () => bigint;
@@ -102,7 +104,7 @@ interface Base {
 }
 
 /** Counter and timekeeping of the simulated kernel: what its clocks answer, whatever its page says. */
-export class SimulatedKernel {
+class SimulatedKernel {
   counter = 1_000_000_000_000n;
   cycleLast = 999_999_000_000n;
   seq = 1000;
@@ -384,14 +386,17 @@ function simulatedAddon(
     if (path === 'vdso' && vdso === null) throw new LatchclockError('ERR_NO_VDSO', 'no vDSO', { where });
     checkCounter(where);
   };
-  const nameOf = (clockId: number, where: string, syscall: string): ClockName => {
+  const nameOf = (path: ClockPathName, clockId: number, where: string, syscall: string): ClockName => {
     const name = NAMES_OF_IDS.get(clockId);
+    const inVdso = PAGE_CLOCKS.some((clock) => clock === name);
+    if (options.refusedCalls !== undefined && (path === 'syscall' || !inVdso))
+      throw systemCallError(where, syscall, options.refusedCalls);
     if (name === undefined || missingClocks.includes(name)) throw systemCallError(where, syscall, 'EINVAL');
     return name;
   };
   const readClock = (path: ClockPathName, clockId: number, where: string): bigint => {
     checkPath(path, where);
-    const name = nameOf(clockId, where, 'clock_gettime');
+    const name = nameOf(path, clockId, where, 'clock_gettime');
     kernel.advance();
     return kernel.clockNs(name) + (options.clockErrorNs?.(path, name) ?? 0n);
   };
@@ -512,21 +517,26 @@ function simulatedAddon(
       }
     },
     clockResolution(path, clockId) {
-      checkPath(PATH_NAMES[path] as ClockPathName, 'clockResolution');
-      const name = nameOf(clockId, 'clockResolution', 'clock_getres');
+      const pathName = PATH_NAMES[path] as ClockPathName;
+      checkPath(pathName, 'clockResolution');
+      const name = nameOf(pathName, clockId, 'clockResolution', 'clock_getres');
       return name.endsWith('-coarse') ? TICK_NS : 1n;
     },
-    adjtimex: () => ({
-      state: 5,
-      status: 0x40,
-      frequency: 0n,
-      offset: 0n,
-      maxErrorUs: 16_000_000n,
-      estErrorUs: 16_000_000n,
-      tickUs: 10_000n,
-      taiOffsetSeconds: 37,
-      ...options.adjtimex,
-    }),
+    adjtimex() {
+      if (options.refusedCalls !== undefined)
+        throw systemCallError('adjtimex', 'adjtimex', options.refusedCalls);
+      return {
+        state: 5,
+        status: 0x40,
+        frequency: 0n,
+        offset: 0n,
+        maxErrorUs: 16_000_000n,
+        estErrorUs: 16_000_000n,
+        tickUs: 10_000n,
+        taiOffsetSeconds: 37,
+        ...options.adjtimex,
+      };
+    },
     countKernelEntries(clockIds, calls) {
       checkPath('vdso', 'countKernelEntries');
       return Array.from(clockIds, (id) => {
@@ -602,7 +612,7 @@ function simulatedAddon(
     probeBadPointer(path, clockId) {
       const name = PATH_NAMES[path] as ClockPathName;
       checkPath(name, 'probeBadPointer');
-      nameOf(clockId, 'probeBadPointer', 'clock_gettime');
+      nameOf(name, clockId, 'probeBadPointer', 'clock_gettime');
       // EFAULT from the kernel, SIGSEGV from user space.
       return name === 'syscall' ? { errorNumber: 14, signal: 0 } : { errorNumber: 0, signal: 11 };
     },

@@ -1,0 +1,178 @@
+#include "../core/bad_pointer_probe.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+
+#include "check.h"
+#include "support.h"
+
+namespace latchclock::test {
+namespace {
+
+constexpr ClockPath kPaths[] = {ClockPath::kVdso, ClockPath::kLibc, ClockPath::kSyscall};
+constexpr BadPointer kPointers[] = {BadPointer::kNull, BadPointer::kReadOnly, BadPointer::kKernel};
+static_assert(sizeof(kPointers) / sizeof(kPointers[0]) == kBadPointers);
+static_assert(sizeof(kPaths) / sizeof(kPaths[0]) == kClockPaths);
+
+bool NoChildIsLeft() {
+  errno = 0;
+  return waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD;
+}
+
+bool Faulted(const BadPointerEnding& ending) {
+  return (ending.signal == SIGSEGV && ending.error_number == 0) ||
+         (ending.signal == 0 && ending.error_number == EFAULT);
+}
+
+// For a process that has a handler of its own, as the JavaScript engine has: one that would hide the fault.
+void EndWell(int) { _exit(0); }
+
+TEST("the system call answers every bad pointer with EFAULT") {
+  for (const BadPointer pointer : kPointers) {
+    for (const clockid_t id : {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME}) {
+      BadPointerEnding ending;
+      CHECK(ProbeBadPointer(ClockPath::kSyscall, id, pointer, &ending).ok());
+      CHECK_EQ(ending.error_number, EFAULT);
+      CHECK_EQ(ending.signal, 0);
+    }
+  }
+  CHECK(NoChildIsLeft());
+}
+
+TEST("no path claims to have written through a bad pointer, and no child is left behind") {
+  for (const ClockPath path : kPaths) {
+    if (!CheckClockPath(path).ok()) continue;
+    for (const BadPointer pointer : kPointers) {
+      for (const clockid_t id : {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_TAI}) {
+        BadPointerEnding ending;
+        CHECK(ProbeBadPointer(path, id, pointer, &ending).ok());
+        if (!CHECK(Faulted(ending))) {
+          CHECK_EQ(ending.signal, SIGSEGV);
+          CHECK_EQ(ending.error_number, 0);
+        }
+      }
+    }
+  }
+  CHECK(NoChildIsLeft());
+}
+
+TEST("a clock that only the kernel has answers EFAULT by every path, and one that nobody has EINVAL") {
+  for (const ClockPath path : kPaths) {
+    if (!CheckClockPath(path).ok()) continue;
+    for (const BadPointer pointer : kPointers) {
+      BadPointerEnding ending;
+      CHECK(ProbeBadPointer(path, CLOCK_PROCESS_CPUTIME_ID, pointer, &ending).ok());
+      CHECK_EQ(ending.error_number, EFAULT);
+      CHECK_EQ(ending.signal, 0);
+      CHECK(ProbeBadPointer(path, 9999, pointer, &ending).ok());
+      CHECK_EQ(ending.error_number, EINVAL);
+      CHECK_EQ(ending.signal, 0);
+    }
+  }
+  CHECK(NoChildIsLeft());
+}
+
+TEST("a handler of the process does not hide the child's fault, and stays the process's") {
+  struct sigaction own = {}, before, after;
+  own.sa_handler = EndWell;
+  sigaction(SIGSEGV, &own, &before);
+  for (const ClockPath path : {ClockPath::kVdso, ClockPath::kLibc}) {
+    if (!CheckClockPath(path).ok()) continue;
+    BadPointerEnding ending;
+    CHECK(ProbeBadPointer(path, CLOCK_MONOTONIC, BadPointer::kNull, &ending).ok());
+    CHECK(Faulted(ending));
+  }
+  sigaction(SIGSEGV, &before, &after);
+  CHECK(after.sa_handler == EndWell);
+  CHECK(NoChildIsLeft());
+}
+
+TEST("a probe changes neither the mask nor the core limit of the process") {
+  const std::string mask = ProcField("/proc/thread-self/status", "SigBlk");
+  rlimit before, after;
+  getrlimit(RLIMIT_CORE, &before);
+  for (const ClockPath path : kPaths) {
+    if (!CheckClockPath(path).ok()) continue;
+    BadPointerEnding ending;
+    CHECK(ProbeBadPointer(path, CLOCK_MONOTONIC, BadPointer::kNull, &ending).ok());
+  }
+  getrlimit(RLIMIT_CORE, &after);
+  CHECK(before.rlim_cur == after.rlim_cur && before.rlim_max == after.rlim_max);
+  CHECK_EQ(ProcField("/proc/thread-self/status", "SigBlk"), mask);
+}
+
+TEST("signals that the probing thread catches do not end its wait") {
+  if (!CheckClockPath(ClockPath::kVdso).ok()) SKIP("this process has no vDSO that it may use");
+  struct sigaction own = {}, before;
+  own.sa_handler = [](int) {};  // without SA_RESTART: waitpid(2) returns EINTR
+  sigaction(SIGUSR1, &own, &before);
+  std::atomic<bool> ended{false};
+  size_t probes = 0, wrong = 0;
+  Outcome last;
+  std::thread prober([&] {
+    while (!ended.load(std::memory_order_relaxed)) {
+      BadPointerEnding ending;
+      const Outcome outcome = ProbeBadPointer(ClockPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
+      probes++;
+      if (outcome.ok() && Faulted(ending)) continue;
+      wrong++;
+      last = outcome;
+    }
+  });
+  for (int i = 0; i < 200; i++) {
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+    pthread_kill(prober.native_handle(), SIGUSR1);
+  }
+  ended.store(true, std::memory_order_relaxed);
+  prober.join();
+  sigaction(SIGUSR1, &before, nullptr);
+  CHECK(probes > 0);
+  CHECK_EQ(wrong, 0);
+  if (wrong > 0) CHECK_EQ(std::string(last.call), "");
+  CHECK(NoChildIsLeft());
+}
+
+TEST("a probe that gets no child says that fork failed, and the system call needs none") {
+  bool refused = false;
+  Outcome vdso, syscall_outcome;
+  BadPointerEnding vdso_ending, syscall_ending;
+  RunInThread([&] {
+    refused = CheckClockPath(ClockPath::kVdso).ok() && AnswerInKernelsPlace(SYS_clone, EAGAIN);
+    if (!refused) return;
+    vdso = ProbeBadPointer(ClockPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &vdso_ending);
+    syscall_outcome =
+        ProbeBadPointer(ClockPath::kSyscall, CLOCK_MONOTONIC, BadPointer::kNull, &syscall_ending);
+  });
+  if (!refused) SKIP("seccomp filters are not allowed here, or there is no vDSO");
+  CHECK_EQ(vdso.status, Status::kSystemCall);
+  CHECK_EQ(vdso.error_number, EAGAIN);
+  CHECK_EQ(std::string(vdso.call), "fork");
+  CHECK(vdso_ending.error_number == 0 && vdso_ending.signal == 0);
+  CHECK(syscall_outcome.ok());
+  CHECK_EQ(syscall_ending.error_number, EFAULT);
+}
+
+TEST("a child that something else has waited for is an error and neither a success nor a hang") {
+  if (!CheckClockPath(ClockPath::kVdso).ok()) SKIP("this process has no vDSO that it may use");
+  // The kernel reaps children itself while SIGCHLD is ignored.
+  struct sigaction ignore = {}, before;
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGCHLD, &ignore, &before);
+  BadPointerEnding ending;
+  const Outcome outcome = ProbeBadPointer(ClockPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
+  sigaction(SIGCHLD, &before, nullptr);
+  CHECK_EQ(outcome.status, Status::kSystemCall);
+  CHECK_EQ(outcome.error_number, ECHILD);
+  CHECK_EQ(std::string(outcome.call), "waitpid");
+  CHECK(NoChildIsLeft());
+}
+
+}  // namespace
+}  // namespace latchclock::test
