@@ -29,10 +29,10 @@ export type UpdateExplanation =
    */
   | { kind: 'frozen' }
   /**
-   * Another clocksource, or the same one refined. `cycles` is how far the clocks went on by the old counter and
-   * old mult; null if one of the two is none that the vDSO reads. Then only what both pages tell is held: that
-   * realtime-coarse and monotonic-coarse kept their distance, and all of {@link explainUpdate}'s states; how far
-   * raw, boottime and TAI moved is free.
+   * Another clocksource: mode, shift or mult_raw changed. `cycles` is how far the clocks went on by the old counter
+   * and the old mult; null if one of the two clocksources is none that the vDSO reads. Then only this is held: the
+   * distance of realtime-coarse and monotonic-coarse stayed, and a page with a mode is right by itself. How far the
+   * clocks moved is not, and of raw, boottime and TAI nothing.
    */
   | { kind: 'clocksource'; cycles: bigint | null }
   | {
@@ -43,9 +43,9 @@ export type UpdateExplanation =
       multChange: bigint;
       /**
        * Cycles from the new `cycle_last` to the reading at which mult changed, 0 or more and below one interval;
-       * null if mult did not change. It is computed from monotonic, so with a change of 1 or -1 any error of
-       * monotonic, realtime, boottime and TAI alike below one interval's cycles (in units of 2^-shift ns; 0.62 ns
-       * at 2.6 GHz and 250 Hz) passes for another rest: a tick proves no bit of them there.
+       * null if mult did not change. It is computed from monotonic, so with a change of 1 or -1 an error that
+       * monotonic, realtime, boottime and TAI share cannot be told from another rest, if it is below one interval's
+       * cycles in units of 2^-shift ns (0.62 ns at 2.6 GHz and 250 Hz): no bit is claimed there.
        */
       restCycles: bigint | null;
       /** At most one: a leap second, or a TAI offset (then nothing else moved). */
@@ -185,7 +185,7 @@ function stateReasons(label: string, page: KernelPageSnapshot): Reasons {
   const reasons: Reasons = [];
   const { main, raw, basetimes } = page;
   const second = scaledSecond(page);
-  const fraction = (1n << BigInt(main.shift)) - 1n;
+  const fractionBits = (1n << BigInt(main.shift)) - 1n;
   for (const clock of PAGE_CLOCKS) {
     const { nsecAsStored } = basetimes[clock];
     const limit = isCoarse(clock) ? NS_PER_SEC : second;
@@ -193,7 +193,7 @@ function stateReasons(label: string, page: KernelPageSnapshot): Reasons {
   }
   const totals = totalsOf(page);
   for (const clock of ['realtime', 'boottime'] as const) {
-    const rest = (totals[clock] - totals.monotonic) & fraction;
+    const rest = (totals[clock] - totals.monotonic) & fractionBits;
     holdEqual(reasons, `${label}: (${clock} - monotonic) mod 2^shift`, rest, 0n);
   }
   holdEqual(
@@ -257,15 +257,8 @@ function pairOf(before: KernelPageSnapshot, after: KernelPageSnapshot): Pair {
   };
 }
 
-type Attempt = { explanation: UpdateExplanation } | { reasons: Reasons };
-
-function attempt(reasons: Reasons, explanation: UpdateExplanation): Attempt {
-  return reasons.length === 0 ? { explanation } : { reasons };
-}
-
-function conclude(outcome: Attempt, context: Reasons): UpdateExplanation {
-  if ('explanation' in outcome) return outcome.explanation;
-  return { kind: 'unexplained', reasons: [...context, ...outcome.reasons] };
+function unless(reasons: Reasons, explanation: UpdateExplanation): UpdateExplanation {
+  return reasons.length === 0 ? explanation : { kind: 'unexplained', reasons };
 }
 
 const SECONDS_PER_DAY = 86_400n;
@@ -320,7 +313,7 @@ function tickSteps(pair: Pair, multChange: bigint, reasons: Reasons): UpdateStep
  * `timekeeping_advance` (kernel/time/timekeeping.c): whole intervals are added at the old mult, then mult changes,
  * and the bases are corrected so that the clocks do not jump at the reading that the kernel had taken.
  */
-function explainTick(pair: Pair, interval: bigint): Attempt {
+function explainTick(pair: Pair, interval: bigint): UpdateExplanation {
   const { before, after, moved, cycles } = pair;
   const reasons: Reasons = [];
   const intervals = cycles / interval;
@@ -352,14 +345,14 @@ function explainTick(pair: Pair, interval: bigint): Attempt {
   const coarse = after.basetimes['realtime-coarse'].nsecAsStored;
   const kept = intervals === 0n && coarse === before.basetimes['realtime-coarse'].nsecAsStored;
   if (!kept) holdEqual(reasons, 'realtime-coarse = realtime >> shift', coarse, realtimeNsec(after));
-  return attempt(reasons, { kind: 'tick', intervals, multChange, restCycles, steps });
+  return unless(reasons, { kind: 'tick', intervals, multChange, restCycles, steps });
 }
 
 /**
  * `timekeeping_forward_now` and what follows it, and `timekeeping_resume` (kernel/time/timekeeping.c): the bases
  * are brought to a reading of the counter, at an unchanged mult; then at most one step is made.
  */
-function explainForward(pair: Pair): Attempt {
+function explainForward(pair: Pair): UpdateExplanation {
   const { before, after, from, moved, cycles } = pair;
   const reasons: Reasons = [];
   const { mult, shift } = before.main;
@@ -397,7 +390,7 @@ function explainForward(pair: Pair): Attempt {
   if (set) steps.push({ name: 'settime', ns: realtime });
   else if (slept) steps.push({ name: 'suspend', ns: boottime });
   else if (realtime !== 0n) steps.push({ name: 'setoffset', ns: realtime });
-  return attempt(reasons, { kind: 'forward', cycles, steps });
+  return unless(reasons, { kind: 'forward', cycles, steps });
 }
 
 /** `clocks_calc_max_nsecs` (kernel/time/clocksource.c) for a 64-bit counter, with the largest adjustment of 11 %. */
@@ -413,7 +406,7 @@ function rescale(value: bigint, shifts: number): bigint {
  * `change_clocksource` (kernel/time/timekeeping.c): the bases are brought to a reading of the old counter and taken
  * over into the new scale, rounded down; `cycle_last` is a later reading of the new counter.
  */
-function explainClocksource(before: KernelPageSnapshot, after: KernelPageSnapshot): Attempt {
+function explainClocksource(before: KernelPageSnapshot, after: KernelPageSnapshot): UpdateExplanation {
   const reasons: Reasons = [];
   const coarseDistance = (page: KernelPageSnapshot): bigint =>
     coarseNs(page, 'realtime-coarse') - coarseNs(page, 'monotonic-coarse');
@@ -423,7 +416,7 @@ function explainClocksource(before: KernelPageSnapshot, after: KernelPageSnapsho
     coarseDistance(after),
     coarseDistance(before),
   );
-  if (after.main.mode === ClockMode.none) return attempt(reasons, { kind: 'clocksource', cycles: null });
+  if (after.main.mode === ClockMode.none) return unless(reasons, { kind: 'clocksource', cycles: null });
   holdEqual(reasons, 'mult and mult_raw of a new clocksource', after.main.mult, after.raw.mult);
   if (after.main.maxCycles !== null) {
     holdEqual(reasons, 'max_cycles by mult_raw', after.main.maxCycles, maxCyclesOf(after.raw.mult));
@@ -434,7 +427,7 @@ function explainClocksource(before: KernelPageSnapshot, after: KernelPageSnapsho
     after.basetimes['realtime-coarse'].nsecAsStored,
     realtimeNsec(after),
   );
-  if (before.main.mode === ClockMode.none) return attempt(reasons, { kind: 'clocksource', cycles: null });
+  if (before.main.mode === ClockMode.none) return unless(reasons, { kind: 'clocksource', cycles: null });
   const from = totalsOf(before);
   const to = totalsOf(after);
   const shifts = after.main.shift - before.main.shift;
@@ -460,7 +453,7 @@ function explainClocksource(before: KernelPageSnapshot, after: KernelPageSnapsho
       distance(before, from, clock),
     );
   }
-  return attempt(reasons, { kind: 'clocksource', cycles });
+  return unless(reasons, { kind: 'clocksource', cycles });
 }
 
 function sameClocksource(before: KernelPageSnapshot, after: KernelPageSnapshot): boolean {
@@ -471,16 +464,20 @@ function sameClocksource(before: KernelPageSnapshot, after: KernelPageSnapshot):
   );
 }
 
-function explainSameClocksource(before: KernelPageSnapshot, after: KernelPageSnapshot, hz: number): Attempt {
+function explainSameClocksource(
+  before: KernelPageSnapshot,
+  after: KernelPageSnapshot,
+  hz: number,
+): UpdateExplanation {
   const reasons: Reasons = [];
   holdEqual(reasons, 'max_cycles, after and before', after.main.maxCycles, before.main.maxCycles);
-  if (reasons.length > 0) return { reasons };
+  if (reasons.length > 0) return { kind: 'unexplained', reasons };
   const pair = pairOf(before, after);
   const interval = cycleInterval(hz, before.raw.mult, before.main.shift);
   const tick = explainTick(pair, interval);
-  if ('explanation' in tick) return tick;
+  if (tick.kind !== 'unexplained') return tick;
   const forward = explainForward(pair);
-  if ('explanation' in forward) return forward;
+  if (forward.kind !== 'unexplained') return forward;
   return pair.cycles >= 0n && pair.cycles % interval === 0n ? tick : forward;
 }
 
@@ -494,8 +491,8 @@ function explainSameClocksource(before: KernelPageSnapshot, after: KernelPageSna
  * What two pages cannot tell, besides what the fields say:
  * - a wrong mult, where mult did not change: it looks changed at a reading at the very end of an interval. The next
  *   update tells;
- * - where no cycle passed, a TAI offset from a TAI that is wrong by whole seconds, and any such update from the
- *   same one taken back;
+ * - where no cycle passed, a TAI offset from a TAI that is wrong by whole seconds; whether the coarse clocks should
+ *   have been renewed; and which of the two pages came first;
  * - setoffset from suspend, if boottime is wrong by exactly the step; a leap second from a setoffset of a second, if
  *   TAI is wrong by exactly that; settime from setoffset, where monotonic had no fraction of a nanosecond;
  * - the `cycle_last` of a resume; a mode that is wrong in both copies from another clocksource of the same rate;
@@ -503,8 +500,9 @@ function explainSameClocksource(before: KernelPageSnapshot, after: KernelPageSna
  *
  * Offsets of a time namespace take no part: base times are the real page's.
  *
- * The equations are those of kernel/time/timekeeping.c and kernel/time/vsyscall.c, held against recordings of
- * Linux 5.10, 6.1, 6.12 and 7.2.
+ * The equations follow from what kernel/time/timekeeping.c and kernel/time/vsyscall.c do. A change of clocksource
+ * that leaves mode, shift and mult_raw as they were (tsc-early to tsc at boot) is not known from any other page
+ * whose `cycle_last` is wrong, and is unexplained.
  *
  * @param before a consistent state of the page
  * @param after a later state with another count, under the same layout
@@ -539,8 +537,10 @@ export function explainUpdate(
   }
   if (states.length > 0) return { kind: 'unexplained', reasons: states };
 
-  if (sameClocksource(before, after)) return conclude(explainSameClocksource(before, after, hz), []);
+  if (sameClocksource(before, after)) return explainSameClocksource(before, after, hz);
+  const found = explainClocksource(before, after);
+  if (found.kind !== 'unexplained') return found;
   const modes = `mode ${modeName(before.main.mode)} to ${modeName(after.main.mode)}`;
   const rates = `mult_raw ${before.raw.mult} to ${after.raw.mult}`;
-  return conclude(explainClocksource(before, after), [`a new clocksource (${modes}, ${rates})`]);
+  return { kind: 'unexplained', reasons: [`a new clocksource (${modes}, ${rates})`, ...found.reasons] };
 }
