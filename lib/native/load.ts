@@ -47,6 +47,16 @@ export interface LoadOptions {
   root?: string;
 }
 
+function cannotLoad(file: string, todo: string, cause: unknown): LatchclockError {
+  // A limit of the process says nothing of the addon.
+  const limit = LIFTS[(cause as NodeJS.ErrnoException | null)?.code ?? ''];
+  return new LatchclockError('ERR_ADDON_MISSING', 'the native addon cannot be loaded', {
+    where: `${file}: ${cause instanceof Error ? cause.message.split('\n')[0] : String(cause)}`,
+    todo: limit ?? todo,
+    cause,
+  });
+}
+
 /**
  * Loads the native addon afresh. Throws `ERR_UNSUPPORTED_PLATFORM` off x86-64 Linux, `ERR_ADDON_MISSING` with
  * every attempt and the next step to take.
@@ -62,7 +72,12 @@ export function loadAddon(options: LoadOptions = {}): Addon {
   }
   const root = options.root ?? fileURLToPath(new URL('../..', import.meta.url));
   const require = createRequire(import.meta.url);
-  const nodeGypBuild = require('node-gyp-build') as { resolve(root: string): string };
+  let nodeGypBuild: { resolve(root: string): string };
+  try {
+    nodeGypBuild = require('node-gyp-build') as typeof nodeGypBuild;
+  } catch (cause) {
+    throw cannotLoad('node-gyp-build', "install this package's dependencies", cause);
+  }
   let file: string;
   try {
     file = nodeGypBuild.resolve(root);
@@ -78,11 +93,11 @@ export function loadAddon(options: LoadOptions = {}): Addon {
     addon = require(file) as Addon;
     if (typeof addon.setErrorFactory !== 'function') throw new Error('it is not the addon of this package');
   } catch (cause) {
-    throw new LatchclockError('ERR_ADDON_MISSING', 'the native addon cannot be loaded', {
-      where: `${file}: ${cause instanceof Error ? cause.message.split('\n')[0] : String(cause)}`,
-      todo: `rebuild it for Node ${process.versions.node} with 'npm rebuild latchclock'`,
+    throw cannotLoad(
+      file,
+      `rebuild it for Node ${process.versions.node} with 'npm rebuild latchclock'`,
       cause,
-    });
+    );
   }
   addon.setErrorFactory(nativeError);
   return addon;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,15 +32,22 @@ int Call(ClockPath path, clockid_t id, timespec* time) {
   return libc_clock_gettime(id, time) == 0 ? 0 : errno;
 }
 
+// Exit statuses of the child: an errno, all of which are below, or this and the number of the signal that it
+// got.
+constexpr int kSignalStatus = 160;
+
+void ExitBySignal(int signal_number) { _exit(kSignalStatus + signal_number); }
+
 // Only async-signal-safe calls: the child is a copy of one thread of many.
 [[noreturn]] void CallAndExit(ClockPath path, clockid_t id, timespec* time) {
-  const rlimit no_core = {0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
-  // Handlers of the process (the JavaScript engine has one for SIGSEGV) must not run here.
-  signal(SIGSEGV, SIG_DFL);
-  signal(SIGBUS, SIG_DFL);
+  // A handler of our own: that of the process must not run here (the JavaScript engine has one for SIGSEGV),
+  // and an unhandled signal would leave a line in the kernel's log, and perhaps a core.
+  struct sigaction action = {};
+  action.sa_handler = ExitBySignal;
+  sigaction(SIGSEGV, &action, nullptr);
+  sigaction(SIGBUS, &action, nullptr);
   // A reader that hung would be ended by this.
-  signal(SIGALRM, SIG_DFL);
+  sigaction(SIGALRM, &action, nullptr);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -70,6 +76,8 @@ Outcome ProbeBadPointer(ClockPath path, clockid_t id, BadPointer pointer, BadPoi
   if (waited < 0) return Outcome::FailedCall("waitpid", errno);
   if (WIFSIGNALED(status)) {
     ending->signal = WTERMSIG(status);
+  } else if (WEXITSTATUS(status) >= kSignalStatus) {
+    ending->signal = WEXITSTATUS(status) - kSignalStatus;
   } else {
     ending->error_number = WEXITSTATUS(status);
   }

@@ -752,3 +752,22 @@ describe('another process', () => {
     expect(child.stdout).toBe('0\n');
   });
 });
+
+test('a bad pointer that kills the probing child leaves no line in the kernel log', (context) => {
+  const real = getAddon();
+  const readLog = (): string[] | null => {
+    try {
+      return machineFiles.readRecords('/dev/kmsg', 100_000);
+    } catch {
+      return null;
+    }
+  };
+  const before = readLog();
+  if (before === null) return context.skip('the kernel log may not be read');
+  if (real.vdsoBase() === null) return context.skip('this process has no vDSO');
+  const ending = real.probeBadPointer(0, 1, 0);
+  expect(ending).toEqual({ errorNumber: 0, signal: 11 });
+  const known = new Set(before);
+  const added = (readLog() ?? []).filter((record) => !known.has(record));
+  expect(added.filter((record) => record.includes('segfault'))).toEqual([]);
+});
