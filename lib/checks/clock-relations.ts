@@ -172,8 +172,10 @@ const EFAULT = 14;
 interface PointerEnding {
   path: ClockPathName;
   pointer: BadPointerName;
-  /** `EFAULT`, `signal N`, `errno N`, or why the path was not tried. */
-  ending: string;
+  /** `EFAULT`, `signal N`, `errno N`; null if the path could not be tried. */
+  ending: string | null;
+  /** Why it could not. */
+  problem: string | null;
 }
 
 function probePointers({ host: { addon } }: CheckContext): PointerEnding[] {
@@ -187,9 +189,9 @@ function probePointers({ host: { addon } }: CheckContext): PointerEnding[] {
         );
         const ending =
           signal > 0 ? `signal ${signal}` : errorNumber === EFAULT ? 'EFAULT' : `errno ${errorNumber}`;
-        return { path, pointer, ending };
+        return { path, pointer, ending, problem: null };
       } catch (error) {
-        if (isLatchclockError(error)) return { path, pointer, ending: error.code };
+        if (isLatchclockError(error)) return { path, pointer, ending: null, problem: error.what };
         throw error;
       }
     }),
@@ -215,14 +217,16 @@ const errors: Check = {
     const unharmed = pointers.filter(({ ending }) => ending === 'errno 0');
     const wrong = pointers.filter(({ path, ending }) => path === 'syscall' && ending !== 'EFAULT');
     const killed = [
-      ...new Set(pointers.filter(({ ending }) => ending.startsWith('signal')).map(({ path }) => path)),
+      ...new Set(pointers.filter(({ ending }) => ending?.startsWith('signal')).map(({ path }) => path)),
     ];
+    const tried = pointers.filter(({ ending }) => ending !== null);
+    const problems = [...new Set(pointers.flatMap(({ problem }) => problem ?? []))];
     const evidence: Evidence = {
       told,
       differences,
       pointers: pointers.map((entry) => ({ ...entry })),
     };
-    const bound = `${plural(BAD_IDS.length, 'id')} by clock_gettime and clock_getres, ${plural(pointers.length, 'bad pointer')}`;
+    const bound = `${plural(BAD_IDS.length, 'id')} by clock_gettime and clock_getres, ${plural(tried.length, 'bad pointer')}`;
     const fault =
       differences[0] ??
       [...unharmed, ...wrong].map(({ path, pointer, ending }) => `${path}, ${pointer} pointer: ${ending}`)[0];
@@ -236,10 +240,11 @@ const errors: Check = {
           'Something answers in place of the kernel (a sandbox, a preloaded library): programs cannot rely on errors.',
       };
     }
+    const untried = problems.length === 0 ? '' : `; not tried everywhere: ${problems.join(', ')}`;
     const death = killed.length === 0 ? '' : `; ${killed.join(' and ')} die of a bad pointer, as they may`;
     return {
       status: 'pass',
-      reason: `${plural(BAD_IDS.length, 'bad id')} and ${plural(pointers.length, 'bad pointer')} refused alike${death}`,
+      reason: `${plural(BAD_IDS.length, 'bad id')} and ${plural(tried.length, 'bad pointer')} refused alike${death}${untried}`,
       bound,
       evidence,
     };

@@ -3,6 +3,7 @@ import { isLatchclockError } from '../errors.js';
 import { TOOL } from '../report/tool.js';
 import { ExitCode } from './exit-code.js';
 import { addInspect } from './inspect.js';
+import { tolerateClosedStreams } from './output.js';
 import { addValidate } from './validate.js';
 
 /** Errors that the command line or its files caused; every other says that the command cannot run here. */
@@ -19,6 +20,7 @@ function complaint(error: unknown): string {
 
 /** Runs the command line `arguments_` (without the program's name) and resolves to the exit code. */
 export async function main(arguments_: readonly string[]): Promise<ExitCode> {
+  tolerateClosedStreams();
   let code: ExitCode = ExitCode.held;
   const finish = (result: ExitCode): void => {
     code = result;

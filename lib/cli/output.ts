@@ -1,4 +1,4 @@
-import { closeSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { LatchclockError } from '../errors.js';
 
 /** Where a command's result goes: opened before anything is measured, written once, whole or not at all. */
@@ -6,22 +6,9 @@ export interface Output {
   /** The stream whose style the text takes. */
   readonly stream: { isTTY?: boolean; columns?: number };
   write(text: string): Promise<void>;
-  /** Gives up without a result: nothing is left behind. */
+  /** Gives up without a result: nothing is left behind, also after a write that failed. */
   discard(): void;
 }
-
-const standardOutput: Output = {
-  stream: process.stdout,
-  write: (text) =>
-    new Promise((resolve, reject) => {
-      // A reader that has seen enough (`| head`) is no error.
-      process.stdout.once('error', (error: NodeJS.ErrnoException) =>
-        error.code === 'EPIPE' ? resolve() : reject(error),
-      );
-      process.stdout.write(text, () => resolve());
-    }),
-  discard: () => undefined,
-};
 
 function cannotWrite(path: string, cause: unknown): LatchclockError {
   const errno = (cause as NodeJS.ErrnoException).code;
@@ -31,6 +18,26 @@ function cannotWrite(path: string, cause: unknown): LatchclockError {
     cause,
   });
 }
+
+/**
+ * Keeps a standard stream that cannot be written to from ending the process: a reader that has seen enough (`| head`)
+ * is no error, and what is lost otherwise is told by who wrote it.
+ */
+export function tolerateClosedStreams(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+}
+
+const standardOutput: Output = {
+  stream: process.stdout,
+  write: (text) =>
+    new Promise((resolve, reject) => {
+      process.stdout.write(text, (error?: NodeJS.ErrnoException | null) => {
+        if (!error || error.code === 'EPIPE') resolve();
+        else reject(cannotWrite('standard output', error));
+      });
+    }),
+  discard: () => undefined,
+};
 
 function attempt<T>(path: string, work: () => T): T {
   try {
@@ -56,21 +63,20 @@ function fileOutput(path: string): Output {
   const special = attempt(path, () => isSpecial(path));
   const aside = special ? path : `${path}.${process.pid}.tmp`;
   const fileDescriptor = attempt(path, () => openSync(aside, special ? 'w' : 'wx', 0o666));
-  const discard = (): void => {
-    closeSync(fileDescriptor);
-    if (!special) unlinkSync(aside);
+  let isOpen = true;
+  const close = (): void => {
+    if (isOpen) closeSync(fileDescriptor);
+    isOpen = false;
   };
   return {
     stream: {},
-    discard,
+    discard() {
+      close();
+      if (!special) rmSync(aside, { force: true });
+    },
     async write(text) {
-      try {
-        writeAll(fileDescriptor, text);
-      } catch (cause) {
-        discard();
-        throw cannotWrite(path, cause);
-      }
-      closeSync(fileDescriptor);
+      attempt(path, () => writeAll(fileDescriptor, text));
+      close();
       if (!special) attempt(path, () => renameSync(aside, path));
     },
   };

@@ -96,7 +96,12 @@ async function runValidate(options: ValidateOptions): Promise<ExitCode> {
   };
   if (options.list) {
     const output = openOutput(options.output);
-    await output.write(listChecks(format, output.stream));
+    try {
+      await output.write(listChecks(format, output.stream));
+    } catch (error) {
+      output.discard();
+      throw error;
+    }
     return ExitCode.held;
   }
   const host = openMachine();

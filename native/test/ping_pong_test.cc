@@ -115,8 +115,8 @@ TEST("a made-up offset comes out between bounds that are as far apart as the rou
 }
 
 TEST("the tightest bounds of all rounds are kept, the lower of one round and the upper of another") {
-  // A round: before, the way there, the way back. First 50 and 4, then 3 and 60, then 20 and 20.
-  MakeUp({1, 1, 50, 4, 1, 3, 60, 1, 20, 20}, 0, 1000);
+  // A round: before, the way there, the way back. First 50 and 4, then 20 and 20, then 3 and 60.
+  MakeUp({1, 1, 50, 4, 1, 20, 20, 1, 3, 60}, 0, 1000);
   CounterOffset bounds;
   CHECK(RunPingPongOfMadeUpCounters(0, 1, 3, kForEver, &bounds).ok());
   CHECK_EQ(bounds.highest, 1000 + 3);

@@ -1,0 +1,161 @@
+import { constants } from 'node:os';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { BIN, type CliResult, runProgram } from '../support/run-cli.ts';
+import { cannotRun, testUnless } from '../support/tools.ts';
+import { type Check, checksOf, compile, INSPECT, temporaryFolder, VALIDATE } from './place.ts';
+
+/** Sandboxes: a seccomp filter answers system calls in place of the kernel. */
+
+const { EPERM, ENOSYS, EACCES } = constants.errno;
+const PR_SET_SECCOMP = 22;
+const PR_GET_TSC = 25;
+
+const CLOCKS = 'clock_gettime,clock_getres,gettimeofday,time,adjtimex,clock_adjtime';
+const FILTERS = `seccomp,prctl:${PR_SET_SECCOMP}`;
+
+const folder = temporaryFolder();
+let refusing: string;
+beforeAll(() => {
+  refusing = compile(folder, 'refusing');
+});
+
+function refused(errno: number, calls: string, arguments_: readonly string[]): CliResult {
+  return runProgram(refusing, [String(errno), calls, process.execPath, ...arguments_]);
+}
+
+describe('a filter that refuses the clock system calls', () => {
+  const validated = (errno: number, calls = CLOCKS): Record<string, Check> =>
+    checksOf(refused(errno, calls, VALIDATE));
+
+  test.each([
+    ['EPERM', EPERM],
+    ['ENOSYS', ENOSYS],
+    ['EACCES', EACCES],
+  ])(
+    'with %s: the host is not said to be broken, the filter is named, the rest is checked',
+    (name, errno) => {
+      const checks = validated(errno);
+      expect(checks['clock.paths']).toMatchObject({
+        status: 'warn',
+        reason: expect.stringContaining(`refused with ${name}`),
+        advice: expect.stringContaining('seccomp'),
+        evidence: { filtered: [name], disagreements: [] },
+      });
+      expect(checks['clock.errors']).toMatchObject({
+        status: 'skip',
+        reason: expect.stringContaining(name),
+        advice: expect.stringContaining('seccomp'),
+      });
+      expect(checks['clock.resolution']?.reason).toContain(`without syscall (${name})`);
+      // Counted, not timed: a filter on top of a filter still tells who entered the kernel.
+      expect(checks['vdso.fast']).toMatchObject({ status: 'pass', evidence: { entries: { monotonic: 0 } } });
+      for (const id of ['clock.relations', 'vdso.image', 'page.exact', 'page.namespace'])
+        expect(checks[id]?.status, id).toBe('pass');
+      expect(checks['counter.frequency']?.evidence['kernelHz']).not.toBeNull();
+    },
+  );
+
+  test("the kernel's page is proved by the vDSO, and the proof says so", () => {
+    const checks = checksOf(refused(EPERM, CLOCKS, [...VALIDATE, '--only', 'page.layout']));
+    expect(checks['page.layout']).toMatchObject({
+      status: 'pass',
+      reason: expect.stringContaining('by vDSO'),
+      evidence: { provedBy: 'vdso' },
+    });
+    const inspected = refused(EPERM, CLOCKS, INSPECT);
+    expect({ code: inspected.code, err: inspected.err }).toEqual({ code: 0, err: '' });
+    expect(JSON.parse(inspected.out)).toMatchObject({
+      page: { proof: { path: 'vdso' } },
+      discipline: { problem: expect.stringContaining('adjtimex failed with EPERM') },
+    });
+    const text = refused(EPERM, CLOCKS, [BIN, 'inspect']);
+    expect(text.code).toBe(0);
+    expect(text.out).toMatch(/proved by +7 clocks by vDSO/);
+  });
+
+  test('and filters too: nothing is left to judge the fast path by, which is a skip', () => {
+    const { 'vdso.fast': fast } = checksOf(
+      refused(EPERM, `${CLOCKS},${FILTERS}`, [...VALIDATE, '--only', 'vdso']),
+    );
+    expect(fast).toMatchObject({ status: 'skip', advice: expect.stringContaining('seccomp') });
+  });
+});
+
+describe('a filter that refuses other questions', () => {
+  test('about memory, CPUID and the counter (process_vm_readv, arch_prctl, PR_GET_TSC): all is checked', () => {
+    const ARCH_GET_CPUID = 0x1011;
+    const calls = `process_vm_readv,arch_prctl:${ARCH_GET_CPUID},prctl:${PR_GET_TSC}`;
+    const checks = checksOf(refused(EPERM, calls, VALIDATE));
+    for (const id of ['counter.invariant', 'clock.errors', 'page.layout', 'page.exact', 'vdso.fast'])
+      expect(checks[id]?.status, id).toBe('pass');
+    const { code, out } = refused(EPERM, calls, INSPECT);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ counter: { state: 'unknown', problem: null } });
+  });
+
+  test('filters of our own: vdso.fast goes by costs, and says so', () => {
+    const { 'vdso.fast': fast } = checksOf(refused(EPERM, FILTERS, [...VALIDATE, '--only', 'vdso.fast']));
+    expect(fast?.evidence).toMatchObject({
+      entries: null,
+      probeRefused: expect.stringContaining('prctl failed'),
+    });
+  });
+
+  test('pinning (sched_setaffinity): what needs it is skipped, the rest is measured unpinned', () => {
+    const only = 'counter.warp,counter.offset,clock.monotonic,page.exact';
+    const checks = checksOf(refused(EPERM, 'sched_setaffinity', [...VALIDATE, '--only', only]));
+    expect(checks['page.exact']).toMatchObject({ status: 'pass', evidence: { pinned: false } });
+    expect(checks['clock.monotonic']).toMatchObject({
+      status: 'skip',
+      reason: 'sched_setaffinity failed with EPERM',
+      advice: expect.stringContaining('seccomp'),
+    });
+  });
+
+  test.each([[VALIDATE], [INSPECT]])(
+    'which CPUs there are (sched_getaffinity): ends with 3 and why',
+    (command) => {
+      const { code, out, err } = refused(EPERM, 'sched_getaffinity', command);
+      expect({ code, out }).toEqual({ code: 3, out: '' });
+      expect(err).toMatch(/^latchclock: sched_getaffinity failed with EPERM [^\n]*seccomp[^\n]*\n$/);
+    },
+  );
+});
+
+describe('a tracer', () => {
+  const GDB = ['-nx', '-batch', '-return-child-result', '-iex', 'set debuginfod enabled off'];
+  // A debugger may not be allowed to trace, or to turn off the randomisation of addresses.
+  const noGdb = cannotRun('gdb', [...GDB, '-ex', 'run', '--args', 'true']);
+  const noStrace = cannotRun('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=none', 'true']);
+
+  const PASSING = ['clock.paths', 'vdso.fast', 'page.layout', 'page.exact', 'page.namespace', 'page.faults'];
+
+  testUnless(noGdb, '(gdb, addresses not randomised) breaks no verdict', () => {
+    const { code, out } = runProgram('gdb', [
+      ...GDB,
+      ...['-ex', 'handle all nostop noprint pass', '-ex', 'set print thread-events off'],
+      ...['-ex', 'run', '--args', process.execPath, ...VALIDATE],
+    ]);
+    expect(code, out).toBe(0);
+    const checks = checksOf({
+      code,
+      signal: null,
+      out: out.slice(out.indexOf('\n{'), out.lastIndexOf('\n}') + 2),
+      err: '',
+    });
+    for (const id of PASSING) expect(checks[id]?.status, id).toBe('pass');
+  });
+
+  testUnless(noStrace, '(strace of all threads) breaks no verdict', () => {
+    // Each system call stops twice: the checks that make the most of them are left out.
+    const only = 'page,vdso,clock.monotonic,clock.errors,counter.warp,counter.offset';
+    const checks = checksOf(
+      runProgram('strace', [
+        ...['-f', '-qq', '-o', '/dev/null', '-e', 'trace=none'],
+        ...[process.execPath, ...VALIDATE, '--only', only],
+      ]),
+    );
+    for (const id of PASSING.filter((id) => id !== 'clock.paths'))
+      expect(checks[id]?.status, id).toBe('pass');
+  });
+});
