@@ -27,7 +27,7 @@ export async function validatePrometheus(report: RunReport): Promise<string> {
   gauge('run_duration_seconds', 'How long the run took.').set(report.durationMs / 1000);
   gauge('run_interrupted', '1 if the run was stopped before its end.').set(Number(report.interrupted));
   if (report.host.counter.hz !== null) {
-    gauge('counter_hertz', "Frequency of the counter by the kernel's page.").set(
+    gauge('tsc_hertz', "Frequency of the time-stamp counter by the kernel's page.").set(
       Number(report.host.counter.hz),
     );
   }

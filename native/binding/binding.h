@@ -29,6 +29,8 @@ inline void SetCount(Napi::Object object, const char* name, uint64_t count) {
   object.Set(name, Napi::Number::New(object.Env(), static_cast<double>(count)));
 }
 
+// A function that creates an array checks that it got one: in a worker that is being terminated it gets none.
+
 // Each file of this folder adds its functions to the addon's exports.
 void ExportCounter(Napi::Env env, Napi::Object exports);
 void ExportPosixClock(Napi::Env env, Napi::Object exports);

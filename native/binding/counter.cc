@@ -24,6 +24,7 @@ Napi::Value Cpuid(const Napi::CallbackInfo& info) {
   const auto subleaf = static_cast<uint32_t>(arguments.Integer(1, "subleaf", 0, 0xffffffff));
   if (!arguments.ok()) return {};
   auto registers = Napi::Uint32Array::New(info.Env(), 4);
+  if (registers.IsEmpty()) return {};
   if (!Succeeded(info.Env(), ReadCpuid(leaf, subleaf, registers.Data()), arguments.function())) return {};
   return registers;
 }

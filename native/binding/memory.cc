@@ -29,6 +29,7 @@ Napi::Value Copy(const Napi::CallbackInfo& info) {
   const int64_t length = arguments.Integer(1, "length", 1, kMostBytes);
   if (!arguments.ok()) return {};
   auto bytes = Napi::Uint8Array::New(info.Env(), static_cast<size_t>(length));
+  if (bytes.IsEmpty()) return {};
   if (!Succeeded(info.Env(), CopyMemory(address, static_cast<size_t>(length), bytes.Data()),
                  arguments.function()))
     return {};

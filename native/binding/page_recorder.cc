@@ -24,6 +24,8 @@ class Recorder : public Napi::ObjectWrap<Recorder> {
 
   // new PageRecorder(page, bytes, capacity, mostCycles): records from now on
   explicit Recorder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Recorder>(info) {
+    // Not wrapped, since the environment goes down: nobody would end the thread.
+    if (Value().IsEmpty()) return;
     Arguments arguments(info, "PageRecorder");
     const uint8_t* page = nullptr;
     PageClock clock;
@@ -51,6 +53,7 @@ class Recorder : public Napi::ObjectWrap<Recorder> {
     recorder_.Stop();
     const size_t size = recorder_.captured() * recorder_.row_words() * sizeof(uint64_t);
     auto bytes = Napi::Uint8Array::New(info.Env(), size);
+    if (bytes.IsEmpty()) return {};
     if (size > 0) std::memcpy(bytes.Data(), recorder_.words(), size);
     return bytes;
   }

@@ -8,10 +8,31 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <string>
+#include <thread>
 
+#include "../core/posix_clock.h"
 #include "check.h"
 #include "support.h"
+
+// The module once more under another name, with a clock that looks around in the child instead of writing.
+namespace latchclock {
+namespace {
+
+int (*look)() = nullptr;
+int LookAround(ClockPath, clockid_t, timespec*) { return look(); }
+unsigned AlarmSoon(unsigned) { return alarm(1); }
+
+}  // namespace
+}  // namespace latchclock
+#define ClockGettime LookAround
+#define alarm AlarmSoon
+#define ProbeBadPointer LookInChild
+#include "../core/bad_pointer_probe.cc"
+#undef ClockGettime
+#undef alarm
+#undef ProbeBadPointer
 
 namespace latchclock::test {
 namespace {
@@ -106,6 +127,55 @@ TEST("a probe changes neither the mask nor the core limit of the process") {
   getrlimit(RLIMIT_CORE, &after);
   CHECK(before.rlim_cur == after.rlim_cur && before.rlim_max == after.rlim_max);
   CHECK_EQ(ProcField("/proc/thread-self/status", "SigBlk"), mask);
+}
+
+TEST("a reader that hangs is ended by a signal, whatever the process does with that signal") {
+  if (!CheckClockPath(ClockPath::kVdso).ok()) SKIP("this process has no vDSO that it may use");
+  look = [] {
+    // Ends by itself, so that none hangs if the test does not hold.
+    for (int i = 0; i < 100; i++) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return 0;
+  };
+  struct sigaction own = {}, before;
+  own.sa_handler = EndWell;
+  sigaction(SIGALRM, &own, &before);
+  BadPointerEnding ending;
+  Outcome outcome;
+  RunInThread([&] {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    outcome = LookInChild(ClockPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
+  });
+  sigaction(SIGALRM, &before, nullptr);
+  CHECK(outcome.ok());
+  CHECK_EQ(ending.signal, SIGALRM);
+  CHECK_EQ(ending.error_number, 0);
+  CHECK(NoChildIsLeft());
+}
+
+TEST("the child has no handler for a fault, leaves no core file, and may die of an alarm") {
+  if (!CheckClockPath(ClockPath::kVdso).ok()) SKIP("this process has no vDSO that it may use");
+  constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGALRM};
+  look = [] {
+    rlimit core;
+    if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0) return 1;
+    for (const int signal : kSignals) {
+      struct sigaction now;
+      if (sigaction(signal, nullptr, &now) != 0 || now.sa_handler != SIG_DFL) return 100 + signal;
+    }
+    return 0;
+  };
+  struct sigaction own = {}, before[3];
+  own.sa_handler = EndWell;
+  for (int i = 0; i < 3; i++) sigaction(kSignals[i], &own, &before[i]);
+  BadPointerEnding ending;
+  const Outcome outcome = LookInChild(ClockPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
+  for (int i = 0; i < 3; i++) sigaction(kSignals[i], &before[i], nullptr);
+  CHECK(outcome.ok());
+  CHECK_EQ(ending.error_number, 0);
+  CHECK_EQ(ending.signal, 0);
+  CHECK(NoChildIsLeft());
 }
 
 TEST("signals that the probing thread catches do not end its wait") {

@@ -104,6 +104,38 @@ TEST("every state that is recorded is a whole one, none comes twice, and counts 
   }
 }
 
+TEST("the counters around a copy are from before the end, and after the beginning, of the state copied") {
+  constexpr uint32_t kBytes = 128;
+  constexpr uint64_t kMostCycles = 3'000'000'000;
+  struct Life {
+    uint64_t begin = 0, end = 0;  // not after the state can be seen; not before it can be seen no more
+  };
+  std::vector<Life> lives(size_t{1} << 21);
+  FakePage page;
+  PageRecorder recorder;
+  if (!CHECK(recorder.Start(page.bytes(), 0, kBytes, 100'000, kMostCycles).ok())) return;
+  {
+    Writer writer([&page, &lives, n = 0u]() mutable {
+      if (n + 1 == lives.size()) return;
+      page.Store<uint32_t>(0, 2 * n + 1);
+      _mm_mfence();  // else the store might be seen later than the counter is read
+      lives[n].end = FencedRdtsc();
+      n++;
+      lives[n].begin = FencedRdtsc();
+      Publish(&page, 0, kBytes, n);
+      for (int i = 0; i < 5; i++) _mm_pause();
+    });
+    CHECK(Within20Seconds([&] { return !recorder.recording(); }));
+  }
+  recorder.Stop();
+  for (size_t i = 0; i < recorder.captured(); i++) {
+    const uint64_t* row = RowOf(recorder, i);
+    const uint32_t n = CountOf(row) / 2;
+    if (!CHECK(n < lives.size()) || !CHECK(lives[n].begin < row[1])) return;
+    if (lives[n].end != 0 && !CHECK(row[0] < lives[n].end)) return;
+  }
+}
+
 TEST("no state is missed by a recorder that is given the time to see each") {
   constexpr uint32_t kStates = 300;
   for (const uint32_t seq : {0u, kCountAtEnd}) {

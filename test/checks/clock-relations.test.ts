@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { LatchclockError } from '../../lib/errors.ts';
+import { ClockPath } from '../../lib/native/addon.ts';
 import { runCheckOn } from '../support/run-check.ts';
 
 describe('clock.relations', () => {
@@ -56,5 +58,19 @@ describe('clock.errors', () => {
     const verdict = await runCheckOn({ refusedCalls: 'EPERM' }, 'clock.errors');
     expect(verdict).toMatchObject({ status: 'skip', evidence: { errno: 'EPERM', syscall: 'clock_gettime' } });
     expect(verdict.advice).toContain('seccomp');
+  });
+
+  test('counts only the pointers that were tried, and says why the others were not', async () => {
+    const verdict = await runCheckOn({}, 'clock.errors', ({ addon }) => {
+      const { probeBadPointer } = addon;
+      addon.probeBadPointer = (path, id, pointer) => {
+        if (path === ClockPath.syscall) return probeBadPointer(path, id, pointer);
+        throw new LatchclockError('ERR_SYSTEM_CALL', 'fork failed with EAGAIN', { errno: 'EAGAIN' });
+      };
+    });
+    expect(verdict.status).toBe('pass');
+    expect(verdict.reason).toMatch(
+      / 3 bad pointers refused alike; not tried everywhere: fork failed with EAGAIN$/,
+    );
   });
 });

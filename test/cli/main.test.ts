@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,6 +85,16 @@ describe('validate', () => {
     expect(code).toBe(0);
     expect(json.cpus).toEqual([0]);
     expect(json.host.cpus).toBe(1);
+  });
+
+  testUnless(cannotRun('promtool', ['--version']), 'promtool accepts --format prometheus', () => {
+    const { out } = latchclock('validate', '--only', 'vdso', '--format', 'prometheus');
+    const checked = spawnSync('promtool', ['check', 'metrics'], {
+      input: out,
+      encoding: 'utf8',
+      timeout: 30_000,
+    });
+    expect({ code: checked.status, err: checked.stderr }).toEqual({ code: 0, err: '' });
   });
 
   test('-o writes the report aside and renames it', () => {

@@ -86,33 +86,34 @@ describe('the affinity of all threads', () => {
 
 const CPUSETS = '/sys/fs/cgroup/cpuset';
 
-/** A cpuset of CPU 0 alone, or why there can be none. */
-function makeCpuset(): { path: string; problem: null } | { path: null; problem: string } {
+/** Makes a cpuset of CPU 0 alone, for the time of `use`. */
+async function withCpuset(use: (path: string) => Promise<void>): Promise<void> {
   const path = join(CPUSETS, `latchclock-${process.pid}`);
+  mkdirSync(path);
   try {
-    mkdirSync(path);
     writeFileSync(join(path, 'cpuset.cpus'), '0');
     writeFileSync(join(path, 'cpuset.mems'), '0');
-    return { path, problem: null };
-  } catch (error) {
-    return { path: null, problem: `no cpuset can be made: ${(error as NodeJS.ErrnoException).code}` };
+    await use(path);
+  } finally {
+    rmdirSync(path);
   }
 }
 
-const cpuset = noTaskset === null ? makeCpuset() : { path: null, problem: noTaskset };
+const noCpuset =
+  noTaskset ??
+  (await withCpuset(async () => undefined).then(
+    () => null,
+    (error: NodeJS.ErrnoException) => `no cpuset can be made in ${CPUSETS}: ${error.code}`,
+  ));
 
 testUnless(
-  cpuset.problem,
+  noCpuset,
   'a cpuset that takes a CPU away meanwhile (sched_setaffinity: EINVAL): no check fails, the other CPU stays',
-  async () => {
-    const path = cpuset.path as string;
-    try {
+  () =>
+    withCpuset(async (path) => {
       const { before, after } = await disturbed(async (pid) => {
         writeFileSync(join(path, 'cgroup.procs'), String(pid));
       });
       expect({ before, after }).toEqual({ before: '0-1', after: '0' });
-    } finally {
-      rmdirSync(path);
-    }
-  },
+    }),
 );

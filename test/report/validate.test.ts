@@ -111,7 +111,7 @@ describe('Prometheus', () => {
       'latchclock_check_status{check="page.exact",group="page",status="skip"} 1',
     ]);
     expect(text).toContain('latchclock_checks{status="fail"} 1');
-    expect(text).toContain('latchclock_counter_hertz 2596122130');
+    expect(text).toContain('latchclock_tsc_hertz 2596122130');
   });
 
   test('can be written twice in one process', async () => {
