@@ -91,7 +91,7 @@ const relations: Check = {
       sleptNs: boot.highestNs - bootOffsetNs,
       slope: slope === null ? null : { ...slope },
     };
-    const bound = `differences known to ${formatNs(Number(tai.highestNs - tai.lowestNs))}, slopes to one step of mult`;
+    const bound = `differences known to ${formatNs(Number(tai.highestNs - tai.lowestNs))}; mult may leave what was asked by ${SLEW_PPM} ppm, to slew`;
     const faults: string[] = [];
     if (offsetSec !== null && !contains(tai, BigInt(offsetSec) * NS_PER_SEC)) {
       faults.push(`TAI - realtime is ${tai.lowestNs} ns, the kernel's offset ${offsetSec} s`);
@@ -241,10 +241,10 @@ const errors: Check = {
       };
     }
     const untried = problems.length === 0 ? '' : `; not tried everywhere: ${problems.join(', ')}`;
-    const death = killed.length === 0 ? '' : `; ${killed.join(' and ')} die of a bad pointer, as they may`;
+    const death = killed.length === 0 ? '' : `; ${killed.join(' and ')} die of them, as they may`;
     return {
       status: 'pass',
-      reason: `${plural(BAD_IDS.length, 'bad id')} and ${plural(tried.length, 'bad pointer')} refused alike${death}${untried}`,
+      reason: `${plural(BAD_IDS.length, 'bad id')} refused alike, bad pointers by EFAULT${death}${untried}`,
       bound,
       evidence,
     };

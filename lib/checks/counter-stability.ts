@@ -1,4 +1,6 @@
+import { median } from 'simple-statistics';
 import { measureFrequency } from '../host/frequency.js';
+import { kernelCounterHz, orNull } from '../host/host.js';
 import { formatCount, formatNs, formatPpm, plural } from './format.js';
 import type { Check, Evidence } from './model.js';
 import type { Observation } from './monitor.js';
@@ -11,18 +13,33 @@ interface Jump {
   boundNs: number;
 }
 
-/** Steps between observations that no constant rate explains. `hz` is the rate over the whole run. */
-function findJumps(observations: readonly Observation[], hz: number): Jump[] {
+/** Cycles from one observation to another, from the middle of each bracket. */
+function cyclesBetween({ anchor: before }: Observation, { anchor: after }: Observation): number {
+  return Number(after.before + after.after - before.before - before.after) / 2;
+}
+
+/** The median rate of the intervals, Hz: one jump falls into one interval, and does not move it. */
+function usualHz(observations: readonly Observation[]): number {
+  const rates = observations.slice(1).map((after, index) => {
+    const before = observations[index] as Observation;
+    return (cyclesBetween(before, after) * 1e9) / Number(after.anchor.ns - before.anchor.ns);
+  });
+  return median(rates);
+}
+
+/** Steps between observations that the usual rate does not explain. */
+function findJumps(observations: readonly Observation[]): Jump[] {
   const first = observations[0];
   if (first === undefined) return [];
+  const hz = usualHz(observations);
   const jumps: Jump[] = [];
   for (let i = 1; i < observations.length; i++) {
-    const { anchor: before } = observations[i - 1] as Observation;
-    const { anchor: after } = observations[i] as Observation;
+    const [earlier, later] = [observations[i - 1] as Observation, observations[i] as Observation];
+    const { anchor: before } = earlier;
+    const { anchor: after } = later;
     // Half of the brackets at both ends, and the clock's own rounding.
     const bound = (Number(after.after - after.before + before.after - before.before) / 2 / hz) * 1e9 + 1;
-    const cycles = Number(after.before + after.after - before.before - before.after) / 2;
-    const ns = (cycles / hz) * 1e9 - Number(after.ns - before.ns);
+    const ns = (cyclesBetween(earlier, later) / hz) * 1e9 - Number(after.ns - before.ns);
     if (Math.abs(ns) > bound) {
       jumps.push({ atSec: Number(after.ns - first.anchor.ns) / 1e9, ns, boundNs: bound });
     }
@@ -56,7 +73,7 @@ const stability: Check = {
   id: 'counter.stability',
   claim: 'The counter kept one rate against monotonic-raw over the whole run, without a jump',
   last: true,
-  run({ monitor }) {
+  run({ host, monitor }) {
     monitor.observe();
     const { observations } = monitor;
     const first = observations[0];
@@ -76,7 +93,7 @@ const stability: Check = {
     const late = measureFrequency(middle.anchor, last.anchor);
     const driftPpm = ((late.hz - early.hz) / whole.hz) * 1e6;
     const driftBoundPpm = early.boundPpm + late.boundPpm;
-    const jumps = findJumps(observations, whole.hz);
+    const jumps = findJumps(observations);
     const events = findEvents(observations);
     const seconds = Number(last.anchor.ns - first.anchor.ns) / 1e9;
     const evidence: Evidence = {
@@ -89,7 +106,10 @@ const stability: Check = {
       events,
       pvclockVersions: new Set(observations.map(({ pvclock }) => pvclock?.version ?? null)).size,
     };
-    const bound = `rates of the two halves known to ±${formatPpm(driftBoundPpm)}, jumps to a bracket; against monotonic-raw`;
+    // Under a TSC clocksource the reference is made of the counter itself.
+    const blind =
+      orNull(() => kernelCounterHz(host)) === null ? '' : ', which counts by it: what both share is not seen';
+    const bound = `rates of the two halves known to ±${formatPpm(driftBoundPpm)}, against monotonic-raw${blind}`;
     const seen = `${plural(observations.length, 'observation')} in ${seconds.toFixed(1)} s`;
     const worst = jumps.toSorted((a, b) => Math.abs(b.ns) - Math.abs(a.ns))[0];
     if (worst !== undefined) {

@@ -15,9 +15,10 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
-/** A number of nanoseconds, rounded to a tenth below 100. */
+/** A duration in nanoseconds for people: `41.5 ns`, `1,302 ns`, `7.7 ms`. */
 export function formatNs(ns: number): string {
-  return `${ns < 100 ? Number(ns.toFixed(1)) : Math.round(ns)} ns`;
+  if (ns >= 1e6) return `${formatCount(Number((ns / 1e6).toPrecision(3)))} ms`;
+  return `${formatCount(ns < 100 ? Number(ns.toFixed(1)) : Math.round(ns))} ns`;
 }
 
 /** `1 sample`, `2 samples`. */

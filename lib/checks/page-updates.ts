@@ -137,8 +137,8 @@ const updates: Check = {
     const missed = tally.unobserved === 0 ? 'none missed' : `${plural(tally.unobserved, 'update')} missed`;
     const bound =
       tally.multChanges === 0
-        ? 'every word of the page, exactly'
-        : `exact; at ${plural(tally.multChanges, 'change')} of mult an error below one cycle interval cannot be told`;
+        ? "exact, to the kernel's unit of 2^-shift ns"
+        : `exact, but at ${plural(tally.multChanges, 'change')} of mult an error below one cycle interval cannot be told`;
     if (tally.unexplained > 0) {
       return {
         status: 'fail',
@@ -157,6 +157,16 @@ const updates: Check = {
         bound: 'nothing was measured',
         evidence,
         advice: 'The recorder needs a CPU for itself: run it on a machine that is less busy, or for longer.',
+      };
+    }
+    if (tally.unobserved > tally.explained) {
+      return {
+        status: 'warn',
+        reason: `${plural(tally.explained, 'update')} explained, but ${missed}`,
+        bound,
+        evidence,
+        advice:
+          'The recorder was kept from its CPU for more than half of the time: run it again when that is free.',
       };
     }
     return {

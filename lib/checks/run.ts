@@ -18,7 +18,7 @@ import { CHECKS, selectChecks } from './registry.js';
 
 /** What to run, and how. */
 export interface RunOptions {
-  /** How much to measure; `default` takes about 10 s. */
+  /** How much to measure; `default` takes about 12 s. */
   budget?: BudgetName;
   /** Ids or groups of checks to run; all by default. */
   only?: readonly string[];
@@ -100,15 +100,19 @@ async function verdictOf(check: Check, context: CheckContext): Promise<Verdict> 
   }
 }
 
+function bad(where: string, what: string, todo?: string): LatchclockError {
+  return new LatchclockError('ERR_BAD_ARGUMENT', what, todo === undefined ? { where } : { where, todo });
+}
+
 function chooseCpus(host: Host, wanted: readonly number[] | undefined): readonly number[] {
   const allowed = host.addon.cpuAffinity();
   if (wanted === undefined) return allowed;
   const outside = wanted.filter((cpu) => !allowed.includes(cpu));
   if (wanted.length === 0 || outside.length > 0) {
-    throw new LatchclockError(
-      'ERR_BAD_ARGUMENT',
+    throw bad(
+      'cpus',
       wanted.length === 0 ? 'no CPU is given' : `this process may not run on CPU ${outside.join(', ')}`,
-      { where: 'cpus', todo: `choose from ${allowed.join(', ')}` },
+      `choose from ${allowed.join(', ')}`,
     );
   }
   return [...new Set(wanted)].toSorted((a, b) => a - b);
@@ -119,6 +123,28 @@ export interface PreparedRun {
   run(): Promise<RunReport>;
 }
 
+/** Refuses what is of the wrong type: callers may have no compiler. */
+function checkTypes({ budget, only, skip, cpus, seed }: RunOptions): void {
+  if (budget !== undefined && !Object.hasOwn(BUDGETS, budget)) {
+    throw bad('budget', `there is no budget '${budget}'`, `choose from ${Object.keys(BUDGETS).join(', ')}`);
+  }
+  for (const [name, list] of Object.entries({ only, skip })) {
+    if (list !== undefined && !(Array.isArray(list) && list.every((entry) => typeof entry === 'string'))) {
+      throw bad(name, `${name} is no list of names`);
+    }
+  }
+  if (cpus !== undefined && !(Array.isArray(cpus) && cpus.every((cpu) => Number.isInteger(cpu)))) {
+    throw bad('cpus', 'cpus is no list of whole numbers');
+  }
+  if (seed !== undefined && !(typeof seed === 'bigint' && isU64(seed))) {
+    throw bad('seed', `the seed ${seed} is no unsigned 64-bit bigint`);
+  }
+}
+
+// A run pins the thread to one CPU after another: a second one in the same thread waits, or it would take the
+// first one's pin for the thread's own affinity.
+let lastRun: Promise<unknown> = Promise.resolve();
+
 /**
  * Takes the options of a run apart, so that a mistake is found before anything is measured.
  *
@@ -126,22 +152,18 @@ export interface PreparedRun {
  *   that is no unsigned 64-bit integer
  */
 export function prepareRun(host: Host, options: RunOptions): PreparedRun {
+  checkTypes(options);
   const selected = selectChecks(options.only ?? [], options.skip ?? []);
+  const budget = BUDGETS[options.budget ?? 'default'];
   const cpus = chooseCpus(host, options.cpus);
-  const budgetName = options.budget ?? 'default';
-  if (!Object.hasOwn(BUDGETS, budgetName)) {
-    throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no budget '${budgetName}'`, {
-      where: 'budget',
-      todo: `choose from ${Object.keys(BUDGETS).join(', ')}`,
-    });
-  }
   const seed = options.seed ?? process.hrtime.bigint();
-  if (!isU64(seed)) {
-    throw new LatchclockError('ERR_BAD_ARGUMENT', `the seed ${seed} is no unsigned 64-bit integer`, {
-      where: 'seed',
-    });
-  }
-  return { run: () => runChecks(host, options, BUDGETS[budgetName], selected, cpus, seed) };
+  return {
+    run: () => {
+      const run = lastRun.then(() => runChecks(host, options, budget, selected, cpus, seed));
+      lastRun = run.catch(() => undefined);
+      return run;
+    },
+  };
 }
 
 async function runChecks(

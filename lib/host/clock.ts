@@ -49,7 +49,17 @@ function makeClock(host: Host, id: ClockName, path: ReadingSourceName): Clock {
   const page = path === 'page' ? placeInPage(host, id) : null;
   const read = host.addon.clockReader(ReadingSource[path], CLOCK_IDS[id], page, value);
   // Once, so that a clock that the kernel does not have is refused here and not at its first use.
-  read();
+  try {
+    read();
+  } catch (error) {
+    if (!isLatchclockError(error, 'ERR_SYSTEM_CALL') || error.errno !== 'EINVAL') throw error;
+    throw new LatchclockError('ERR_SYSTEM_CALL', `this kernel has no clock ${id}`, {
+      where: `${error.syscall}: ${error.errno}`,
+      todo: "'latchclock validate --only clock' tells which there are",
+      errno: error.errno,
+      cause: error,
+    });
+  }
   return {
     id,
     path,

@@ -19,6 +19,21 @@ describe('counter.granularity', () => {
   });
 });
 
+describe('counter.granularity of a suspect counter', () => {
+  test('fails on one that stands still', async () => {
+    const verdict = await runCheckOn({}, 'counter.granularity', ({ addon }) => {
+      addon.readCounters = (_method, cycles) => void cycles.fill(7n);
+    });
+    expect(verdict).toMatchObject({ status: 'fail', reason: 'the counter stands still' });
+  });
+
+  test('warns of readings that take microseconds each, whatever the step', async () => {
+    let turn = 0n;
+    const cyclesPerReading = (): bigint => 30_000n + (turn++ % 2n);
+    expect(await runCheckOn({ cyclesPerReading }, 'counter.granularity')).toMatchObject({ status: 'warn' });
+  });
+});
+
 describe('counter.order', () => {
   test('passes on a counter that only goes on', async () => {
     expect(await runCheckOn({}, 'counter.order')).toMatchObject({
@@ -48,6 +63,14 @@ describe('counter.warp', () => {
     expect(verdict.evidence['worstCycles']).toBeGreaterThan(4_000);
   });
 
+  test('skips where no reading was handed over between CPUs', async () => {
+    const verdict = await runCheckOn({}, 'counter.warp', ({ addon }) => {
+      const { lockStep } = addon;
+      addon.lockStep = (...request) => ({ ...lockStep(...request), handOvers: 0 });
+    });
+    expect(verdict).toMatchObject({ status: 'skip' });
+  });
+
   test('tries every pair of CPUs', async () => {
     const options = { cpus: [0, 1, 2, 5], counterOffset: (cpu: number) => (cpu === 5 ? -5_000n : 0n) };
     const verdict = await runCheckOn(options, 'counter.warp');
@@ -72,6 +95,18 @@ describe('counter.offset', () => {
       status: 'pass',
       evidence: { pairs: 1, widestCycles: 100n },
     });
+  });
+
+  test('warns where the offset is hardly known', async () => {
+    const verdict = await runCheckOn({}, 'counter.offset', ({ addon }) => {
+      addon.pingPong = (_here, _there, rounds) => ({
+        lowest: -(10n ** 7n),
+        highest: 10n ** 7n,
+        rounds,
+        bestRoundTrip: 1n,
+      });
+    });
+    expect(verdict).toMatchObject({ status: 'warn' });
   });
 
   test.each([

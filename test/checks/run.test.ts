@@ -33,8 +33,29 @@ describe('a run', () => {
   test('refuses a CPU outside the affinity, no CPU, and a seed beyond 64 bits before it measures', () => {
     expect(() => prepare({ cpus: [99] })).toThrow('may not run on CPU 99');
     expect(() => prepare({ cpus: [] })).toThrow('no CPU is given');
-    expect(() => prepare({ seed: 1n << 64n })).toThrow('no unsigned 64-bit integer');
-    expect(() => prepare({ seed: -1n })).toThrow('no unsigned 64-bit integer');
+    expect(() => prepare({ seed: 1n << 64n })).toThrow('no unsigned 64-bit bigint');
+    expect(() => prepare({ seed: -1n })).toThrow('no unsigned 64-bit bigint');
+  });
+
+  test.each([
+    [{ seed: 5 }, 'seed'],
+    [{ only: 'page' }, 'only'],
+    [{ skip: [1] }, 'skip'],
+    [{ cpus: ['0'] }, 'cpus'],
+    [{ budget: 'toString' }, 'budget'],
+  ])('refuses options of a wrong type: %j', (options, where) => {
+    expect(() => prepare(options as unknown as RunOptions)).toThrow(
+      expect.objectContaining({ code: 'ERR_BAD_ARGUMENT', where }),
+    );
+  });
+
+  test('waits for the run before it, and leaves the affinity as it was', async () => {
+    const { addon, files } = simulatedHost();
+    const host = openHost(addon, files);
+    const before = addon.cpuAffinity();
+    const options = { budget: 'quick', only: ['counter.order'] } as const;
+    await Promise.all([prepareRun(host, options).run(), prepareRun(host, options).run()]);
+    expect(addon.cpuAffinity()).toEqual(before);
   });
 
   test('turns what keeps a check from running into a skip with the reason and a remedy', async () => {

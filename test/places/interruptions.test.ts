@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { runProgram } from '../support/run-cli.ts';
@@ -33,6 +35,8 @@ const WATCHED_RUN = `
   BigInt.prototype.toJSON = function () { return String(this); };
   const affinity = () => /Cpus_allowed_list:\\s*(\\S+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1];
   const before = affinity();
+  // The first byte says that the run begins, and is no part of the JSON.
+  process.stdout.write(' ');
   const report = await validate({ budget: 'quick' });
   console.log(JSON.stringify({ ...report, before, after: affinity() }));`;
 
@@ -43,8 +47,9 @@ async function disturbed(
 ): Promise<{ before: string; after: string }> {
   const [first, ...rest] = [...program, process.execPath, '--input-type=module', '-e', WATCHED_RUN];
   const { child, ended } = startProgram(first as string, rest);
-  // Node needs a tenth of a second to get there, a quick run takes more than one.
-  await sleep(300);
+  await once(child.stdout as Readable, 'data');
+  // Well into a run that takes more than a second.
+  await sleep(200);
   await disturb(child.pid as number);
   const { code, signal, out, err } = await ended;
   expect({ code, signal, err }).toEqual({ code: 0, signal: null, err: '' });
