@@ -60,9 +60,9 @@ export function checksIn(json: string): Record<string, Check> {
   return Object.fromEntries(checks.map((check) => [check.id, check]));
 }
 
-/** Runs an ES module in a Node process of its own. */
-export function runModule(module: string, ...arguments_: string[]): CliResult {
-  return runProgram(process.execPath, ['--input-type=module', '-e', module, '--', ...arguments_]);
+/** Runs an ES module in a Node process of its own, with `flags` of Node. */
+export function runModule(module: string, flags: readonly string[] = []): CliResult {
+  return runProgram(process.execPath, [...flags, '--input-type=module', '-e', module]);
 }
 
 export interface RunningProgram {
