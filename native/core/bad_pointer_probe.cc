@@ -48,9 +48,13 @@ void ExitBySignal(int signal_number) { _exit(kSignalStatus + signal_number); }
   sigaction(SIGBUS, &action, nullptr);
   // A reader that hung would be ended by this.
   sigaction(SIGALRM, &action, nullptr);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  // All others stay blocked: the process's handlers must not run in a copy that shares its pipes.
+  sigset_t blocked;
+  sigfillset(&blocked);
+  sigdelset(&blocked, SIGSEGV);
+  sigdelset(&blocked, SIGBUS);
+  sigdelset(&blocked, SIGALRM);
+  sigprocmask(SIG_SETMASK, &blocked, nullptr);
   alarm(5);
   _exit(Call(path, id, time));
 }
@@ -65,9 +69,14 @@ Outcome ProbeBadPointer(ClockPath path, clockid_t id, BadPointer pointer, BadPoi
     ending->error_number = ClockGettime(path, id, time);
     return {};
   }
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t child = fork();
-  if (child < 0) return Outcome::FailedCall("fork", errno);
+  const int fork_error = errno;
   if (child == 0) CallAndExit(path, id, time);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (child < 0) return Outcome::FailedCall("fork", fork_error);
   int status = 0;
   pid_t waited;
   do {
