@@ -41,6 +41,16 @@ function greatestCommonDivisor(a: bigint, b: bigint): bigint {
   return larger;
 }
 
+/** The step that all differences of successive readings are multiples of, cycles; 0 if none of them moved. */
+function stepOf(cycles: readonly bigint[]): bigint {
+  let divisor = 0n;
+  for (let i = 1; i < cycles.length; i++) {
+    const step = (cycles[i] as bigint) - (cycles[i - 1] as bigint);
+    if (step > 0n) divisor = greatestCommonDivisor(divisor, step);
+  }
+  return divisor;
+}
+
 const COARSE_STEP_NS = 1_000;
 
 /** The counter's frequency over the run so far, Hz; null where it was not observed twice. */
@@ -59,11 +69,10 @@ const granularity: Check = {
     let reads = 0;
     await readInChunks(context, 'lfence-rdtsc', context.budget.counterReadsPerCpu, (cycles) => {
       reads += cycles.length;
+      divisor = greatestCommonDivisor(divisor, stepOf(cycles));
       for (let i = 1; i < cycles.length; i++) {
         const step = (cycles[i] as bigint) - (cycles[i - 1] as bigint);
-        if (step <= 0n) continue;
-        divisor = greatestCommonDivisor(divisor, step);
-        if (smallest === null || step < smallest) smallest = step;
+        if (step > 0n && (smallest === null || step < smallest)) smallest = step;
       }
     });
     const step = Number(divisor);
@@ -237,7 +246,7 @@ interface PairOffset {
   offset: CounterOffset;
 }
 
-async function boundOffsets(context: CheckContext): Promise<PairOffset[]> {
+async function boundOffsets(context: CheckContext, step: bigint): Promise<PairOffset[]> {
   const { host, cpus, budget, random, progress, breathe } = context;
   const pairs = cpuPairs(cpus);
   const roundsPerPair = Math.max(200, Math.ceil(budget.pingPongRounds / pairs.length));
@@ -249,10 +258,36 @@ async function boundOffsets(context: CheckContext): Promise<PairOffset[]> {
       offset = offset === null ? part : intersect(offset, part);
       await breathe();
     }
-    if (offset !== null) found.push({ pair, offset });
+    if (offset !== null) found.push({ pair, offset: widenByStep(offset, step) });
     progress(found.length / pairs.length);
   }
   return found;
+}
+
+const STEP_BURSTS = 8;
+const STEP_BURST_READS = 1_000;
+
+/**
+ * The step of the counter, cycles, by short bursts: a virtual CPU that moves to another core of its host between two
+ * readings gets another phase of the steps, which spoils the burst that it falls into only.
+ */
+function counterStep({ host: { addon } }: CheckContext): bigint {
+  const burst = new BigInt64Array(STEP_BURST_READS);
+  let step = 1n;
+  for (let i = 0; i < STEP_BURSTS; i++) {
+    addon.readCounters(CounterMethod['lfence-rdtsc'], burst);
+    const ofBurst = stepOf(Array.from(burst, wrapU64));
+    if (ofBurst > step) step = ofBurst;
+  }
+  return step;
+}
+
+/**
+ * What ping-pong tells of a counter that moves in steps: a reading is up to a step less one cycle old, and the steps
+ * of two CPUs need not have one phase.
+ */
+function widenByStep(offset: CounterOffset, step: bigint): CounterOffset {
+  return { ...offset, lowest: offset.lowest - (step - 1n), highest: offset.highest + (step - 1n) };
 }
 
 function intersect(a: CounterOffset, b: CounterOffset): CounterOffset {
@@ -269,7 +304,8 @@ const offset: Check = {
   claim: 'The counters of all CPUs are equal, as far as ping-pong between them can tell',
   async run(context) {
     if (context.cpus.length < 2) return needsTwoCpus(context.cpus);
-    const offsets = await boundOffsets(context);
+    const step = counterStep(context);
+    const offsets = await boundOffsets(context, step);
     const width = ({ offset: { lowest, highest } }: PairOffset): bigint => highest - lowest;
     const widest = offsets.reduce((most, entry) => (width(entry) > most ? width(entry) : most), 0n);
     const unequal = offsets.filter(({ offset: { lowest, highest } }) => lowest > 0n || highest < 0n);
@@ -278,6 +314,7 @@ const offset: Check = {
       pairs: offsets.length,
       rounds: offsets.reduce((sum, entry) => sum + entry.offset.rounds, 0),
       widestCycles: widest,
+      stepCycles: step,
       // The pairs that tell most: all of those that differ, else the least certain ones.
       offsets: (unequal.length > 0 ? unequal : offsets.toSorted((a, b) => Number(width(b) - width(a))))
         .slice(0, 16)

@@ -90,11 +90,37 @@ describe('counter.warp', () => {
 });
 
 describe('counter.offset', () => {
+  /** A counter of the time-stamp kind: it moves by 26 cycles at a time. */
+  const STEPPING = { cyclesPerReading: () => 26n };
+
   test('passes when no offset lies outside the bounds', async () => {
-    expect(await runCheckOn({}, 'counter.offset')).toMatchObject({
+    expect(await runCheckOn(STEPPING, 'counter.offset')).toMatchObject({
       status: 'pass',
-      evidence: { pairs: 1, widestCycles: 100n },
+      evidence: { pairs: 1, stepCycles: 26n },
     });
+  });
+
+  test.each([
+    [1n, 105n],
+    [25n, 77n],
+    [-105n, -25n],
+  ])('takes bounds of %d to %d cycles for no offset on a counter in steps of 26', async (lowest, highest) => {
+    const verdict = await runCheckOn(STEPPING, 'counter.offset', ({ addon }) => {
+      addon.pingPong = (_here, _there, rounds) => ({ lowest, highest, rounds, bestRoundTrip: 104n });
+    });
+    expect(verdict).toMatchObject({ status: 'pass', evidence: { widestCycles: highest - lowest + 50n } });
+  });
+
+  test('fails on bounds that exclude zero by a whole step', async () => {
+    const verdict = await runCheckOn(STEPPING, 'counter.offset', ({ addon }) => {
+      addon.pingPong = (_here, _there, rounds) => ({
+        lowest: 26n,
+        highest: 78n,
+        rounds,
+        bestRoundTrip: 104n,
+      });
+    });
+    expect(verdict).toMatchObject({ status: 'fail', reason: 'CPU 1 is ahead of CPU 0 by 1 cycles or more' });
   });
 
   test('warns where the offset is hardly known', async () => {
@@ -110,8 +136,8 @@ describe('counter.offset', () => {
   });
 
   test.each([
-    [1_000n, 'ahead of', 950n],
-    [-1_000n, 'behind', 950n],
+    [1_000n, 'ahead of', 851n],
+    [-1_000n, 'behind', 851n],
   ])('fails on an offset of %d cycles: CPU 1 is %s CPU 0', async (cycles, word, atLeast) => {
     const verdict = await runCheckOn({ counterOffset: (cpu) => (cpu === 1 ? cycles : 0n) }, 'counter.offset');
     expect(verdict.status).toBe('fail');
