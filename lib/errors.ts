@@ -17,6 +17,7 @@
  * | `ERR_COUNTER_DISABLED` | reading the counter would raise a signal in this thread |
  * | `ERR_COUNTER_UNSUPPORTED` | this CPU lacks the instruction asked for |
  * | `ERR_OUT_OF_WINDOW` | the counter lies outside the segment's window of validity |
+ * | `ERR_DISRUPTED` | a page was computed for another generation of the counter: migrated or restored since |
  * | `ERR_RETRIES` | a bounded retry loop ran out before it had a consistent copy |
  * | `ERR_SYSTEM_CALL` | a system call failed; `errno` and `syscall` say which and how |
  * | `ERR_MEMORY_FAULT` | memory that cannot be read was asked for |
@@ -37,6 +38,7 @@ export type LatchclockErrorCode =
   | 'ERR_COUNTER_DISABLED'
   | 'ERR_COUNTER_UNSUPPORTED'
   | 'ERR_OUT_OF_WINDOW'
+  | 'ERR_DISRUPTED'
   | 'ERR_RETRIES'
   | 'ERR_SYSTEM_CALL'
   | 'ERR_MEMORY_FAULT'

@@ -9,6 +9,8 @@ const REMEDIES: Partial<Record<LatchclockErrorCode, string>> = {
   ERR_COUNTER_DISABLED: 'enable it with prctl(PR_SET_TSC, PR_TSC_ENABLE) before this thread reads clocks',
   ERR_COUNTER_UNSUPPORTED: 'read the counter by another method',
   ERR_NO_VDSO: "use the path 'syscall'; boot without vdso=0 to have a vDSO",
+  ERR_OUT_OF_WINDOW: 'read again once the writer has published, or ask the kernel by system call',
+  ERR_DISRUPTED: 'read again once the writer has published for the new generation',
   ERR_RETRIES: 'the writer of the page seems stuck: read the clock by system call',
 };
 

@@ -26,6 +26,12 @@ Description Describe(Status status) {
       return {"ERR_MEMORY_FAULT", "the memory cannot be read"};
     case Status::kRetries:
       return {"ERR_RETRIES", "no consistent copy of the page within the bound on retries"};
+    case Status::kOutOfWindow:
+      return {"ERR_OUT_OF_WINDOW", "the counter lies outside the page's windows: its writer is late or gone"};
+    case Status::kDisrupted:
+      return {"ERR_DISRUPTED", "the page was computed for another generation of the counter"};
+    case Status::kUnpublished:
+      return {"ERR_BAD_PAGE", "the page holds no clock: nothing was published, or its file was cut short"};
   }
   return {"ERR_BAD_ARGUMENT", "a success was raised as an error"};
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "counter.h"
+#include "readers/seqlock.h"
 #include "status.h"
 
 namespace latchclock {
@@ -81,25 +82,22 @@ inline uint64_t KernelNanoseconds(uint64_t cycles, uint64_t cycle_last, uint64_t
   return static_cast<uint64_t>(product >> shift);
 }
 
-// Bounds the wait for a writer. The kernel writes for less than a microsecond; a writer whose virtual CPU is
-// descheduled can hold the page for milliseconds. A spin is some 40 cycles of pause: a second or more in all.
-inline constexpr uint32_t kMostSpins = 1u << 26;
+// What the protocol of readers/seqlock.h takes from the kernel's page for one clock.
+struct PageClockTake {
+  const uint8_t* page;
+  const PageClock& clock;
+  PageReading* reading;
+  uint32_t mode = 0;
+  bool in_time_namespace = false;
 
-// Reads a clock as the vDSO does. Cycles must come from the counter itself (mode 1): kBadArgument for any
-// other mode, except for a coarse clock, which needs no counter. `retries` grows by the copies thrown away.
-inline Outcome ReadPageClock(const uint8_t* page, const PageClock& clock, PageReading* reading,
-                             uint64_t* retries) {
-  for (uint32_t spin = 0; spin < kMostSpins; spin++) {
-    // Acquire: the words below are not loaded before the count.
-    const uint32_t seq = LoadSeq(page, clock.seq, std::memory_order_acquire);
-    const uint32_t mode = LoadRelaxed<uint32_t>(page, clock.mode);
-    if ((seq & 1) != 0) {
-      // The first page of a time namespace: odd for ever, nobody is writing.
-      if (mode == kTimeNamespaceMode) return Outcome::Failed(Status::kBadArgument);
-      _mm_pause();
-      ++*retries;
-      continue;
-    }
+  uint32_t Count(std::memory_order order) const { return LoadSeq(page, clock.seq, order); }
+  bool WhileOdd() {
+    // The first page of a time namespace: odd for ever, nobody is writing.
+    in_time_namespace = LoadRelaxed<uint32_t>(page, clock.mode) == kTimeNamespaceMode;
+    return !in_time_namespace;
+  }
+  [[gnu::always_inline]] void Take() {
+    mode = LoadRelaxed<uint32_t>(page, clock.mode);
     if (!clock.coarse) {
       // The fence puts the counter after the first load of the count. Nothing puts it before the second: the
       // count vouches for the words, and for an instant at or before that of the counter, as in the vDSO.
@@ -114,25 +112,28 @@ inline Outcome ReadPageClock(const uint8_t* page, const PageClock& clock, PageRe
     }
     reading->seconds = LoadRelaxed<int64_t>(page, clock.seconds);
     reading->scaled_ns = LoadRelaxed<uint64_t>(page, clock.nanoseconds);
-    // Orders the loads above before the second load of the count: pairs with the writer's barriers.
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (LoadSeq(page, clock.seq, std::memory_order_relaxed) != seq) {
-      ++*retries;
-      continue;
-    }
-    // Judged only now: words of a copy that was thrown away may have been anything.
-    if (!clock.coarse && mode != kTscMode) return Outcome::Failed(Status::kBadArgument);
-    if (reading->shift >= 64) return Outcome::Failed(Status::kBadArgument);
-    reading->seq = seq;
-    const uint64_t ns =
-        KernelNanoseconds(reading->cycles, reading->cycle_last, reading->max_cycles,
-                          clock.max_cycles != kNoField, reading->mult, reading->shift, reading->scaled_ns);
-    // In unsigned arithmetic: the bytes of a page, not this code, say what the sum is.
-    reading->ns = static_cast<int64_t>(static_cast<uint64_t>(reading->seconds) * 1'000'000'000u + ns +
-                                       static_cast<uint64_t>(clock.namespace_ns));
-    return {};
   }
-  return Outcome::Failed(Status::kRetries);
+  void Accept(uint32_t count) const { reading->seq = count; }
+};
+
+// Reads a clock as the vDSO does. Cycles must come from the counter itself (mode 1): kBadArgument for any
+// other mode, except for a coarse clock, which needs no counter. `retries` grows by the copies thrown away.
+inline Outcome ReadPageClock(const uint8_t* page, const PageClock& clock, PageReading* reading,
+                             uint64_t* retries) {
+  PageClockTake taken{page, clock, reading};
+  if (!SeqlockLoop(taken, kMostSpins, retries)) {
+    return Outcome::Failed(taken.in_time_namespace ? Status::kBadArgument : Status::kRetries);
+  }
+  // Judged only now: words of a copy that was thrown away may have been anything.
+  if (!clock.coarse && taken.mode != kTscMode) return Outcome::Failed(Status::kBadArgument);
+  if (reading->shift >= 64) return Outcome::Failed(Status::kBadArgument);
+  const uint64_t ns =
+      KernelNanoseconds(reading->cycles, reading->cycle_last, reading->max_cycles,
+                        clock.max_cycles != kNoField, reading->mult, reading->shift, reading->scaled_ns);
+  // In unsigned arithmetic: the bytes of a page, not this code, say what the sum is.
+  reading->ns = static_cast<int64_t>(static_cast<uint64_t>(reading->seconds) * 1'000'000'000u + ns +
+                                     static_cast<uint64_t>(clock.namespace_ns));
+  return {};
 }
 
 }  // namespace latchclock

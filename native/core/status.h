@@ -12,6 +12,9 @@ enum class Status {
   kSystemCall,          // a system call failed: see the errno beside
   kMemoryFault,         // the memory asked for cannot be read
   kRetries,             // a bounded loop ran out
+  kOutOfWindow,         // the counter is in no window of the page
+  kDisrupted,           // the page was computed for another generation of the counter
+  kUnpublished,         // the page holds no clock: nothing was published yet, or its file was cut short
 };
 
 // A status with the errno and the name of the call that failed, if it was one.

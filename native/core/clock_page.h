@@ -1,0 +1,82 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace latchclock {
+
+// The byte layout of our own clock page, version 1: docs/clock-page.md is its source, and a test holds these
+// numbers to it. Every word is little-endian and lies at a multiple of its size.
+namespace clock_page {
+
+inline constexpr uint32_t kBytes = 4096;
+
+// Written once, before anybody else sees the page.
+inline constexpr uint32_t kMagicAt = 0x00;             // u64
+inline constexpr uint32_t kVersionAt = 0x08;           // u32
+inline constexpr uint32_t kSizeAt = 0x0c;              // u32
+inline constexpr uint32_t kCounterIdAt = 0x10;         // u8
+inline constexpr uint32_t kProtocolAt = 0x11;          // u8
+inline constexpr uint32_t kGenerationSourceAt = 0x12;  // u8
+inline constexpr uint32_t kArithmeticAt = 0x13;        // u8
+inline constexpr uint32_t kClocksAt = 0x14;            // u32
+
+// The line that every read touches: the count, the generation, and the windows of both copies.
+inline constexpr uint32_t kCountAt = 0x40;
+inline constexpr uint32_t kGenerationAt = 0x48;
+inline constexpr uint32_t kWindowsAt = 0x50;
+inline constexpr uint32_t kWindowStride = 24;
+inline constexpr uint32_t kBaseIn = 0, kMaxDeltaIn = 8, kTagIn = 16;  // within a window
+
+inline constexpr uint32_t kCopiesAt = 0x100;
+inline constexpr uint32_t kCopyStride = 0x100;
+inline constexpr uint32_t kMultIn = 0, kFractionIn = 8, kShiftIn = 16;  // within a group
+
+// Offsets within a copy.
+inline constexpr uint32_t kSharedGroup = 0x00;
+inline constexpr uint32_t kMonotonicWhole = 0x18, kBoottimeWhole = 0x20, kTaiWhole = 0x28, kSaneWhole = 0x30;
+inline constexpr uint32_t kRealtimeGroup = 0x40, kRealtimeWhole = 0x58;
+inline constexpr uint32_t kSmearedGroup = 0x60, kSmearedWhole = 0x78;
+inline constexpr uint32_t kRawGroup = 0x80, kRawWhole = 0x98;
+inline constexpr uint32_t kCopyBytes = 0xa0;
+
+}  // namespace clock_page
+
+// Where the words of one clock lie within a copy: mult, fraction and shift of its group, and its whole
+// nanoseconds.
+struct ClockSlot {
+  uint32_t group;
+  uint32_t whole;
+};
+
+// The clocks of a page, numbered as in docs/clock-page.md.
+inline constexpr ClockSlot kClockSlots[] = {
+    {clock_page::kRawGroup, clock_page::kRawWhole},            // 0 monotonic-raw
+    {clock_page::kSharedGroup, clock_page::kMonotonicWhole},   // 1 monotonic
+    {clock_page::kSharedGroup, clock_page::kBoottimeWhole},    // 2 boottime
+    {clock_page::kSharedGroup, clock_page::kTaiWhole},         // 3 tai
+    {clock_page::kSharedGroup, clock_page::kSaneWhole},        // 4 sane-realtime
+    {clock_page::kSmearedGroup, clock_page::kSmearedWhole},    // 5 smeared-realtime
+    {clock_page::kRealtimeGroup, clock_page::kRealtimeWhole},  // 6 realtime
+};
+inline constexpr uint32_t kClockSlotCount = sizeof kClockSlots / sizeof kClockSlots[0];
+
+// A word of a page that a writer may change at any time. Relaxed: the protocol around it brings the order.
+inline uint64_t LoadWord(const uint8_t* page, uint64_t at,
+                         std::memory_order order = std::memory_order_relaxed) {
+  // atomic_ref takes no const object before C++26; a load never writes, so a read-only mapping is enough.
+  auto* word = reinterpret_cast<uint64_t*>(const_cast<uint8_t*>(page + at));
+  return std::atomic_ref<uint64_t>(*word).load(order);
+}
+
+inline void StoreWord(uint8_t* page, uint64_t at, uint64_t value,
+                      std::memory_order order = std::memory_order_relaxed) {
+  std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(page + at)).store(value, order);
+}
+
+inline uint64_t WindowAt(uint64_t copy) { return clock_page::kWindowsAt + clock_page::kWindowStride * copy; }
+
+inline uint64_t CopyAt(uint64_t copy) { return clock_page::kCopiesAt + clock_page::kCopyStride * copy; }
+
+}  // namespace latchclock

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <time.h>
+
+#include "posix_clock.h"
+#include "readers/latch.h"
+#include "readers/latch_window.h"
+#include "readers/literal.h"
+#include "readers/pvclock.h"
+#include "readers/reading.h"
+#include "readers/seqlock.h"
+#include "readers/two_window.h"
+#include "readers/vmclock.h"
+#include "status.h"
+
+namespace latchclock {
+
+// The readers of our page by number: the numbers are lib/native/addon.ts's.
+enum class ReaderProtocol : uint32_t {
+  kSeqlock = 0,
+  kLatch = 1,
+  kLatchWindow = 2,
+  kTwoWindow = 3,
+  kLiteralLatchWindow = 4,
+  kLiteralTwoWindow = 5,
+};
+inline constexpr uint32_t kReaderProtocols = 6;
+
+enum class ReaderGeneration : uint32_t { kNone = 0, kTagged = 1, kUntagged = 2 };
+inline constexpr uint32_t kReaderGenerations = 3;
+
+struct ReaderKind {
+  ReaderProtocol protocol = ReaderProtocol::kLatchWindow;
+  ReaderGeneration generation = ReaderGeneration::kNone;
+  bool wide = true;
+};
+
+// What is done about a counter outside the window, or a copy of another generation: kSpin waits for the
+// writer, a bounded time; kSystemCall asks the kernel for its clock of that name.
+enum class OutOfWindow : uint32_t { kError = 0, kSystemCall = 1, kSpin = 2 };
+inline constexpr uint32_t kOutOfWindowPolicies = 3;
+
+template <class Counter>
+using ReadFunction = ReadEnd (*)(const uint8_t* page, ClockSlot slot, const uint8_t* generation,
+                                 const Counter& counter, const ReadLimits& limits, ClockReading* reading,
+                                 uint64_t* retries);
+
+namespace reader_table {
+
+template <template <class, class, class, Words> class Reader, class Arithmetic, class Generation,
+          class Counter, Words kWords>
+ReadEnd Call(const uint8_t* page, ClockSlot slot, const uint8_t* generation, const Counter& counter,
+             const ReadLimits& limits, ClockReading* reading, uint64_t* retries) {
+  if constexpr (std::is_same_v<Generation, NoGeneration>) {
+    return Reader<Arithmetic, Generation, Counter, kWords>::Read(page, slot, {}, counter, limits, reading,
+                                                                 retries);
+  } else {
+    return Reader<Arithmetic, Generation, Counter, kWords>::Read(page, slot, Generation(generation), counter,
+                                                                 limits, reading, retries);
+  }
+}
+
+template <template <class, class, class, Words> class Reader, class Counter, Words kWords>
+ReadFunction<Counter> Choose(ReaderGeneration generation, bool wide) {
+  switch (generation) {
+    case ReaderGeneration::kNone:
+      return wide ? Call<Reader, WideArithmetic, NoGeneration, Counter, kWords>
+                  : Call<Reader, NarrowArithmetic, NoGeneration, Counter, kWords>;
+    case ReaderGeneration::kTagged:
+      return wide ? Call<Reader, WideArithmetic, TaggedGeneration, Counter, kWords>
+                  : Call<Reader, NarrowArithmetic, TaggedGeneration, Counter, kWords>;
+    case ReaderGeneration::kUntagged:
+      return wide ? Call<Reader, WideArithmetic, UntaggedGeneration, Counter, kWords>
+                  : Call<Reader, NarrowArithmetic, UntaggedGeneration, Counter, kWords>;
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace reader_table
+
+// The compiled reader of a kind.
+template <class Counter = HardwareCounter, Words kWords = Words::kNeeded>
+ReadFunction<Counter> FindReader(const ReaderKind& kind) {
+  using namespace reader_table;
+  switch (kind.protocol) {
+    case ReaderProtocol::kSeqlock:
+      return Choose<SeqlockReader, Counter, kWords>(kind.generation, kind.wide);
+    case ReaderProtocol::kLatch:
+      return Choose<LatchReader, Counter, kWords>(kind.generation, kind.wide);
+    case ReaderProtocol::kLatchWindow:
+      return Choose<LatchWindowReader, Counter, kWords>(kind.generation, kind.wide);
+    case ReaderProtocol::kTwoWindow:
+      return Choose<TwoWindowReader, Counter, kWords>(kind.generation, kind.wide);
+    case ReaderProtocol::kLiteralLatchWindow:
+      return Choose<LiteralLatchWindowReader, Counter, kWords>(kind.generation, kind.wide);
+    case ReaderProtocol::kLiteralTwoWindow:
+      return Choose<LiteralTwoWindowReader, Counter, kWords>(kind.generation, kind.wide);
+  }
+  __builtin_unreachable();
+}
+
+inline Outcome OutcomeOf(ReadEnd end) {
+  switch (end) {
+    case ReadEnd::kValue:
+      return {};
+    case ReadEnd::kOutOfWindow:
+      return Outcome::Failed(Status::kOutOfWindow);
+    case ReadEnd::kRetries:
+      return Outcome::Failed(Status::kRetries);
+    case ReadEnd::kDisrupted:
+      return Outcome::Failed(Status::kDisrupted);
+    case ReadEnd::kUnpublished:
+      return Outcome::Failed(Status::kUnpublished);
+  }
+  __builtin_unreachable();
+}
+
+// Waits for a writer at the most, under kSpin: each turn is a read, some 30 ns, and a pause.
+inline constexpr uint32_t kMostPolicySpins = 1u << 22;
+
+// One reading with what is done when the page has none. `fallback` is the kernel's clock for kSystemCall.
+// True with a value in `ns`; false with the outcome.
+template <class Reader>
+inline Outcome ReadWithPolicy(const Reader& read, OutOfWindow policy, clockid_t fallback, int64_t* ns) {
+  ReadEnd end = read(ns);
+  if (__builtin_expect(end == ReadEnd::kValue, 1)) return {};
+  const auto has_none = [&] { return end == ReadEnd::kOutOfWindow || end == ReadEnd::kDisrupted; };
+  if (policy == OutOfWindow::kSpin) {
+    for (uint32_t spin = 0; spin < kMostPolicySpins && has_none(); spin++) {
+      _mm_pause();
+      end = read(ns);
+    }
+    return OutcomeOf(end);
+  }
+  if (policy == OutOfWindow::kError || !has_none()) return OutcomeOf(end);
+  timespec time;
+  const int error = ClockGettime(ClockPath::kSyscall, fallback, &time);
+  if (error != 0) return Outcome::FailedCall("clock_gettime", error);
+  *ns = ToNanoseconds(time);
+  return {};
+}
+
+}  // namespace latchclock

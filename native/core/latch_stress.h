@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "clock_page_reader.h"
+#include "status.h"
+
+namespace latchclock {
+
+// What happens to the readers while they are watched.
+enum class StressHazard : uint32_t {
+  kUpdate = 0,         // the writer publishes as fast as its protocol lets it, with another rate each time
+  kWriterStalled = 1,  // it stops half-way through an update for `stall_cycles`, again and again
+  kWindowExpired = 2,  // one segment, and then nobody
+  kCounterBehind = 3,  // the segment's base is ahead of the counter
+  kWriterKilled = 4,   // processes that are killed while they write, each followed by the next
+};
+inline constexpr uint32_t kStressHazards = 5;
+
+struct StressRequest {
+  ReaderKind reader;
+  StressHazard hazard = StressHazard::kUpdate;
+  const int* cpus = nullptr;  // a reader on each; the writer on the last one
+  size_t cpu_count = 0;
+  uint64_t most_cycles = 0;    // how long
+  uint64_t window_cycles = 0;  // the least length of a window, up to 2^39
+  uint64_t stall_cycles = 0;
+  uint32_t kills = 0;             // of kWriterKilled, which ends after so many
+  uint64_t seed = 0;              // of the moments of death
+  uint64_t* latencies = nullptr;  // cycles that single reads took, while there is room
+  size_t latency_capacity = 0;
+};
+
+struct StressTally {
+  uint64_t reads = 0;
+  uint64_t values = 0;
+  uint64_t out_of_window = 0;
+  uint64_t ran_out = 0;
+  uint64_t refused_otherwise = 0;
+  uint64_t retries = 0;
+  uint64_t updates = 0;
+  uint64_t kills = 0;
+  uint64_t killed_inside = 0;  // of these, in the middle of an update
+  // Wrong values, by how: words of more than one update; no value at all although one was promised; a counter
+  // outside the window of the copy that was used.
+  uint64_t torn = 0;
+  uint64_t missing = 0;
+  uint64_t outside = 0;
+  // Values below one that another read had returned before this read began, and the largest step back,
+  // nanoseconds.
+  uint64_t backwards = 0;
+  uint64_t worst_back_ns = 0;
+  size_t latencies = 0;
+};
+
+// Readers of one kind against a writer of their protocol, on the real counter, on a page of their own. Torn
+// data are detectable: the low bits of each window's length are a hash of the copy's other words.
+Outcome RunStress(const StressRequest& request, StressTally* tally);
+
+}  // namespace latchclock
