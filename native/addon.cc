@@ -13,6 +13,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportLockStep(env, exports);
   ExportPageRecorder(env, exports);
   ExportThread(env, exports);
+  ExportClockPage(env, exports);
+  ExportLatchStress(env, exports);
   return exports;
 }
 

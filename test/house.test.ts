@@ -12,6 +12,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   page: 1,
   native: 1,
   host: 2,
+  hazards: 4,
   checks: 5,
   report: 6,
   cli: 7,

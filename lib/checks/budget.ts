@@ -21,6 +21,10 @@ export interface Budget {
   readonly coarseSamples: number;
   /** How long `page.updates` records, milliseconds. */
   readonly recordMs: number;
+  /** How long each run of `latch.*` stresses the readers of clock pages, milliseconds. */
+  readonly stressMs: number;
+  /** Writers killed in each run of `latch.stress`. */
+  readonly kills: number;
 }
 
 /** How much a run measures: about 2 s, 12 s or some minutes. */
@@ -40,6 +44,8 @@ export const BUDGETS: Readonly<Record<BudgetName, Budget>> = {
     monotonicMs: 4,
     coarseSamples: 5_000,
     recordMs: 400,
+    stressMs: 8,
+    kills: 4,
   },
   default: {
     name: 'default',
@@ -53,6 +59,8 @@ export const BUDGETS: Readonly<Record<BudgetName, Budget>> = {
     monotonicMs: 40,
     coarseSamples: 50_000,
     recordMs: 3_000,
+    stressMs: 40,
+    kills: 25,
   },
   thorough: {
     name: 'thorough',
@@ -66,5 +74,7 @@ export const BUDGETS: Readonly<Record<BudgetName, Budget>> = {
     monotonicMs: 1_000,
     coarseSamples: 500_000,
     recordMs: 30_000,
+    stressMs: 1_000,
+    kills: 500,
   },
 };

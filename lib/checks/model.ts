@@ -34,7 +34,7 @@ export type Verdict =
   | (VerdictBase & { readonly status: 'fail' | 'warn' | 'skip'; readonly advice: string });
 
 /** The subject of a check. */
-export type CheckGroup = 'counter' | 'clock' | 'vdso' | 'page';
+export type CheckGroup = 'counter' | 'clock' | 'vdso' | 'page' | 'latch';
 
 export interface CheckContext {
   readonly host: Host;

@@ -3,6 +3,8 @@ import { wrapU64 } from '../units.js';
 /** A seeded source of choices: equal seeds give equal choices. */
 export interface Random {
   readonly seed: bigint;
+  /** An unsigned 64-bit number. */
+  next(): bigint;
   /** The items in a random order (Fisher-Yates). */
   shuffle<T>(items: readonly T[]): T[];
 }
@@ -24,6 +26,7 @@ export function seededRandom(seed: bigint): Random {
   const next = splitMix64(seed);
   return {
     seed,
+    next,
     shuffle(items) {
       const shuffled = [...items];
       for (let i = shuffled.length - 1; i > 0; i--) {

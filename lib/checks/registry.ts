@@ -5,6 +5,7 @@ import { clockRelationChecks } from './clock-relations.js';
 import { counterChecks } from './counter.js';
 import { counterAgreementChecks } from './counter-agreement.js';
 import { counterStabilityChecks } from './counter-stability.js';
+import { latchChecks } from './latch.js';
 import { type Check, groupOf } from './model.js';
 import { pageChecks } from './page.js';
 import { pageUpdateChecks } from './page-updates.js';
@@ -21,6 +22,7 @@ export const CHECKS: readonly Check[] = [
   ...vdsoChecks,
   ...pageChecks,
   ...pageUpdateChecks,
+  ...latchChecks,
 ];
 
 function matches(check: Check, name: string): boolean {

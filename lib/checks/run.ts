@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { isLatchclockError, LatchclockError, type LatchclockErrorCode } from '../errors.js';
+import { chooseCpus } from '../host/cpus.js';
 import { type Host, type HostSummary, summarizeHost } from '../host/host.js';
 import { isU64 } from '../units.js';
 import { BUDGETS, type Budget, type BudgetName } from './budget.js';
@@ -102,20 +103,6 @@ async function verdictOf(check: Check, context: CheckContext): Promise<Verdict> 
 
 function bad(where: string, what: string, todo?: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, todo === undefined ? { where } : { where, todo });
-}
-
-function chooseCpus(host: Host, wanted: readonly number[] | undefined): readonly number[] {
-  const allowed = host.addon.cpuAffinity();
-  if (wanted === undefined) return allowed;
-  const outside = wanted.filter((cpu) => !allowed.includes(cpu));
-  if (wanted.length === 0 || outside.length > 0) {
-    throw bad(
-      'cpus',
-      wanted.length === 0 ? 'no CPU is given' : `this process may not run on CPU ${outside.join(', ')}`,
-      `choose from ${allowed.join(', ')}`,
-    );
-  }
-  return [...new Set(wanted)].toSorted((a, b) => a - b);
 }
 
 /** A run that has been checked against its options: nothing has been measured yet. */

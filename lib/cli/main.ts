@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { isLatchclockError } from '../errors.js';
 import { TOOL } from '../report/tool.js';
 import { ExitCode } from './exit-code.js';
+import { addHazards } from './hazards.js';
 import { addInspect } from './inspect.js';
 import { tolerateClosedStreams } from './output.js';
 import { addValidate } from './validate.js';
@@ -44,6 +45,7 @@ export async function main(arguments_: readonly string[]): Promise<ExitCode> {
     .showSuggestionAfterError();
   addValidate(program, finish);
   addInspect(program, finish);
+  addHazards(program, finish);
   try {
     await program.parseAsync(arguments_, { from: 'user' });
     return code;

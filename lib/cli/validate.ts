@@ -11,6 +11,7 @@ import { validateJson } from '../report/validate-json.js';
 import { validateJunit } from '../report/validate-junit.js';
 import { validateText } from '../report/validate-text.js';
 import { ExitCode } from './exit-code.js';
+import { abortOnSignals } from './interruption.js';
 import { openOutput } from './output.js';
 import { progressLine } from './progress.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
@@ -69,20 +70,6 @@ function exitCodeOf({ interrupted, summary }: RunReport): ExitCode {
   if (interrupted) return ExitCode.interrupted;
   if (summary.fail > 0) return ExitCode.failed;
   return summary.pass + summary.warn === 0 ? ExitCode.cannotRun : ExitCode.held;
-}
-
-/** Aborted by the first SIGINT or SIGTERM; a second one ends the process as usual. */
-function abortOnSignals(): { signal: AbortSignal; release: () => void } {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  for (const name of signals) process.once(name, abort);
-  return {
-    signal: controller.signal,
-    release: () => {
-      for (const name of signals) process.removeListener(name, abort);
-    },
-  };
 }
 
 async function runValidate(options: ValidateOptions): Promise<ExitCode> {

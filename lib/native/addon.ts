@@ -123,6 +123,92 @@ export interface PageRecorder {
   stop(): Uint8Array;
 }
 
+/** The readers of our own clock page. The numbers are the addon's. */
+export const ReaderProtocol = {
+  seqlock: 0,
+  latch: 1,
+  'latch-window': 2,
+  'two-window': 3,
+  'literal-latch-window': 4,
+  'literal-two-window': 5,
+} as const;
+export type ReaderProtocolName = keyof typeof ReaderProtocol;
+
+/** What a reader does about the generation: nothing, compare it with the copy's tag, or only with itself. */
+export const ReaderGeneration = { none: 0, tagged: 1, untagged: 2 } as const;
+export type ReaderGenerationName = keyof typeof ReaderGeneration;
+
+/** What a reader does where the page has no value now: refuse, ask the kernel, or wait for the writer. */
+export const OutOfWindowPolicy = { error: 0, syscall: 1, spin: 2 } as const;
+export type OutOfWindowPolicyName = keyof typeof OutOfWindowPolicy;
+
+/** How a read of a page ended. */
+export const ReadEnd = { value: 0, 'out-of-window': 1, retries: 2, disrupted: 3, unpublished: 4 } as const;
+type ReadEndId = (typeof ReadEnd)[keyof typeof ReadEnd];
+
+/** Where a clock page in memory comes from: this process and its children, a sealed memfd, an open file. */
+export const PageMemoryKind = { anonymous: 0, memfd: 1, file: 2 } as const;
+
+/** A clock page in memory: readable for as long as this object, its buffer or a reader of it lives. */
+export interface ClockPageMemory {
+  /** The page's 4096 bytes, shared with whoever else has mapped them. */
+  buffer(): ArrayBuffer;
+  /** Of a memfd, and then the caller's to close; else -1. */
+  fileDescriptor(): number;
+  /** True once the file behind the page was found cut short: the page then reads as zeros. */
+  isLost(): boolean;
+}
+
+/** What one read of given bytes at a given counter gave. */
+export interface PageReadingAt {
+  end: ReadEndId;
+  ns: bigint;
+  count: bigint;
+  generation: bigint;
+  retries: number;
+}
+
+/** What can happen to readers under stress. The numbers are the addon's. */
+export const StressHazard = {
+  update: 0,
+  'writer-stalled': 1,
+  'window-expired': 2,
+  'counter-behind': 3,
+  'writer-killed': 4,
+} as const;
+export type StressHazardName = keyof typeof StressHazard;
+
+/** What readers under stress returned. All are below 2^53. */
+export interface StressTally {
+  reads: number;
+  values: number;
+  outOfWindow: number;
+  /** Reads that gave up: the bound on tries or waits ran out. */
+  ranOut: number;
+  refusedOtherwise: number;
+  /** Copies thrown away, and turns waited for the writer. */
+  retries: number;
+  updates: number;
+  kills: number;
+  /** Writers that were killed in the middle of an update. */
+  killedInside: number;
+  /** Values made of words of more than one update. */
+  torn: number;
+  /** Reads that ended without a value and said that they had one. */
+  missing: number;
+  /** Values whose counter lay outside the window of the copy that gave them. */
+  outside: number;
+  /** Values below one that another read had returned before the read began, and the largest step back. */
+  backwards: number;
+  worstBackNs: number;
+  /** Words written to the buffer for latencies. */
+  latencies: number;
+}
+
+/** What the timing of readers is held beside. The numbers are the addon's. */
+export const BenchSubject = { rdtsc: 0, 'lfence-rdtsc': 1, rdtscp: 2, vdso: 3, reader: 4 } as const;
+export type BenchSubjectName = keyof typeof BenchSubject;
+
 /** How a call with a bad pointer ended: with an errno (0: it claims to have worked), or by a signal (else 0). */
 export interface BadPointerEnding {
   errorNumber: number;
@@ -239,6 +325,84 @@ export interface Addon {
   ): () => void;
   /** As {@link clockReader} for the counter: `BigInt.asUintN(64, out[0])` gives the cycles. */
   counterReader(method: CounterMethodId, out: BigInt64Array): () => void;
+
+  /** A page in memory; `fileDescriptor` is -1 but for a file, which must have 4096 bytes now. */
+  ClockPageMemory: new (
+    kind: (typeof PageMemoryKind)[keyof typeof PageMemoryKind],
+    fileDescriptor: number,
+    writable: boolean,
+  ) => ClockPageMemory;
+  /** As {@link clockReader} for a clock (by number) of our own page. */
+  clockPageReader(
+    memory: ClockPageMemory,
+    protocol: (typeof ReaderProtocol)[ReaderProtocolName],
+    generation: (typeof ReaderGeneration)[ReaderGenerationName],
+    wide: boolean,
+    clock: number,
+    policy: (typeof OutOfWindowPolicy)[OutOfWindowPolicyName],
+    fallbackClockId: number,
+    out: BigInt64Array,
+  ): () => void;
+  /** One read of a page's bytes with the counter standing at `cycles`; `ns` starts as `unsetNs` (unsigned). */
+  readClockPageAt(
+    bytes: Uint8Array,
+    protocol: (typeof ReaderProtocol)[ReaderProtocolName],
+    generation: (typeof ReaderGeneration)[ReaderGenerationName],
+    wide: boolean,
+    clock: number,
+    cycles: bigint,
+    unsetNs: bigint,
+    mostTries: number,
+    mostSpins: number,
+  ): PageReadingAt;
+  /** The same of a VMClock page; `fraction` is in 2^-64 s. */
+  readVmclockAt(
+    bytes: Uint8Array,
+    cycles: bigint,
+    mostSpins: number,
+  ): { end: ReadEndId; seconds: bigint; fraction: bigint; disruptionMarker: bigint; retries: number };
+  /** The same of a pvclock page of 32 bytes. */
+  readPvclockAt(
+    bytes: Uint8Array,
+    cycles: bigint,
+    mostSpins: number,
+  ): { end: ReadEndId; ns: bigint; retries: number };
+  /** One update by the native writer: the words of a copy in the order of docs/clock-page.md. */
+  publishClockPage(
+    memory: ClockPageMemory,
+    protocol: (typeof ReaderProtocol)[ReaderProtocolName],
+    words: BigInt64Array,
+    keep: number,
+    overlap: boolean,
+    keptFirst: boolean,
+  ): void;
+
+  /**
+   * Lets a reader on each of `cpus` read a page of its own against a writer on the last of them, for `mostCycles`, or
+   * until so many writers were killed. Cycles of single reads go to `latencies`.
+   */
+  latchStress(
+    protocol: (typeof ReaderProtocol)[ReaderProtocolName],
+    generation: (typeof ReaderGeneration)[ReaderGenerationName],
+    wide: boolean,
+    hazard: (typeof StressHazard)[StressHazardName],
+    cpus: Uint32Array,
+    mostCycles: number,
+    windowCycles: number,
+    stallCycles: number,
+    kills: number,
+    seed: bigint,
+    latencies: BigInt64Array,
+  ): StressTally;
+  /** Cycles that so many reads take in a native loop. */
+  timeReads(
+    subject: (typeof BenchSubject)[BenchSubjectName],
+    protocol: (typeof ReaderProtocol)[ReaderProtocolName],
+    generation: (typeof ReaderGeneration)[ReaderGenerationName],
+    wide: boolean,
+    chained: boolean,
+    reads: number,
+  ): number;
 
   /** CPUs that the calling thread may run on, ascending. */
   cpuAffinity(): number[];

@@ -69,6 +69,43 @@ uint32_t* Arguments::Words32(size_t index, const char* name, size_t* length) {
   return array.Data();
 }
 
+int64_t* Arguments::Word64(size_t index, const char* name) {
+  size_t length = 0;
+  int64_t* words = Words64(index, name, &length);
+  if (ok_ && length == 0) Refuse(name, "a BigInt64Array with room for a word");
+  return words;
+}
+
+const uint8_t* Arguments::Bytes(size_t index, const char* name, size_t length) {
+  if (!ok_) return nullptr;
+  if (At(index).IsTypedArray() && At(index).As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
+    auto array = At(index).As<Napi::Uint8Array>();
+    if (array.ElementLength() == length) return array.Data();
+  }
+  const std::string expected = "a Uint8Array of " + std::to_string(length) + " bytes";
+  Refuse(name, expected.c_str());
+  return nullptr;
+}
+
+bool Arguments::Boolean(size_t index, const char* name) {
+  if (!ok_) return false;
+  if (At(index).IsBoolean()) return At(index).As<Napi::Boolean>().Value();
+  Refuse(name, "true or false");
+  return false;
+}
+
+std::vector<int> Arguments::Cpus(size_t index, const char* name) {
+  constexpr uint32_t kMostCpu = (1 << 16) - 1;
+  size_t count = 0;
+  const uint32_t* words = Words32(index, name, &count);
+  std::vector<int> cpus;
+  for (size_t i = 0; i < count; i++) {
+    if (words[i] <= kMostCpu) cpus.push_back(static_cast<int>(words[i]));
+  }
+  if (ok_ && (cpus.empty() || cpus.size() != count)) Refuse(name, "a list of CPUs");
+  return cpus;
+}
+
 void Arguments::Page(size_t index, const char* name, const uint8_t** page, PageClock* clock) {
   *page = nullptr;
   *clock = {};

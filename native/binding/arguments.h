@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <string>
+#include <vector>
 
 #include "../core/kernel_page.h"
 
@@ -24,6 +25,13 @@ class Arguments {
   // The words of a BigInt64Array, Uint32Array; the length in elements. Valid during the call.
   int64_t* Words64(size_t index, const char* name, size_t* length);
   uint32_t* Words32(size_t index, const char* name, size_t* length);
+  // The first word of a BigInt64Array that has one.
+  int64_t* Word64(size_t index, const char* name);
+  // The bytes of a Uint8Array of exactly `length`.
+  const uint8_t* Bytes(size_t index, const char* name, size_t length);
+  bool Boolean(size_t index, const char* name);
+  // A list of CPUs as a Uint32Array, not empty.
+  std::vector<int> Cpus(size_t index, const char* name);
   // An object as lib/native/addon.ts declares PageClock, or null: then `page` is null. Checked to lie inside
   // a readable page of the kernel's.
   void Page(size_t index, const char* name, const uint8_t** page, PageClock* clock);

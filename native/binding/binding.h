@@ -40,6 +40,8 @@ void ExportClockReader(Napi::Env env, Napi::Object exports);
 void ExportLockStep(Napi::Env env, Napi::Object exports);
 void ExportPageRecorder(Napi::Env env, Napi::Object exports);
 void ExportThread(Napi::Env env, Napi::Object exports);
+void ExportClockPage(Napi::Env env, Napi::Object exports);
+void ExportLatchStress(Napi::Env env, Napi::Object exports);
 void ExportErrors(Napi::Env env, Napi::Object exports);
 
 }  // namespace latchclock::binding

@@ -21,19 +21,10 @@ Napi::Value LockStep(const Napi::CallbackInfo& info) {
   request.clock.source = static_cast<ReadingSource>(arguments.Integer(0, "source", 0, kReadingSources - 1));
   request.clock.id = static_cast<clockid_t>(arguments.Integer(1, "clockId", INT32_MIN, INT32_MAX));
   arguments.Page(2, "page", &request.clock.page, &request.clock.clock);
-  size_t cpu_count = 0;
-  const uint32_t* cpu_words = arguments.Words32(3, "cpus", &cpu_count);
+  const std::vector<int> cpus = arguments.Cpus(3, "cpus");
   request.reads = static_cast<uint64_t>(arguments.Integer(4, "reads", 1, 1'000'000'000));
   request.most_cycles = static_cast<uint64_t>(arguments.Integer(5, "mostCycles", 1, kMostCycles));
   if (!arguments.ok()) return {};
-  std::vector<int> cpus;
-  for (size_t i = 0; i < cpu_count; i++) {
-    if (cpu_words[i] <= kMostCpu) cpus.push_back(static_cast<int>(cpu_words[i]));
-  }
-  if (cpus.empty() || cpus.size() != cpu_count) {
-    ThrowError(env, "ERR_BAD_ARGUMENT", "the argument cpus is no list of CPUs", arguments.function());
-    return {};
-  }
   request.cpus = cpus.data();
   request.cpu_count = cpus.size();
 

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <type_traits>
+
 #include "posix_clock.h"
 #include "readers/latch.h"
 #include "readers/latch_window.h"
@@ -51,13 +53,22 @@ template <template <class, class, class, Words> class Reader, class Arithmetic, 
           class Counter, Words kWords>
 ReadEnd Call(const uint8_t* page, ClockSlot slot, const uint8_t* generation, const Counter& counter,
              const ReadLimits& limits, ClockReading* reading, uint64_t* retries) {
+  // Of its own, so that the words stay in registers: through the pointer each would be stored and loaded
+  // again.
+  ClockReading own;
+  own.ns = reading->ns;
+  uint64_t own_retries = 0;
+  ReadEnd end;
   if constexpr (std::is_same_v<Generation, NoGeneration>) {
-    return Reader<Arithmetic, Generation, Counter, kWords>::Read(page, slot, {}, counter, limits, reading,
-                                                                 retries);
+    end = Reader<Arithmetic, Generation, Counter, kWords>::Read(page, slot, {}, counter, limits, &own,
+                                                                &own_retries);
   } else {
-    return Reader<Arithmetic, Generation, Counter, kWords>::Read(page, slot, Generation(generation), counter,
-                                                                 limits, reading, retries);
+    end = Reader<Arithmetic, Generation, Counter, kWords>::Read(page, slot, Generation(generation), counter,
+                                                                limits, &own, &own_retries);
   }
+  *reading = own;
+  *retries += own_retries;
+  return end;
 }
 
 template <template <class, class, class, Words> class Reader, class Counter, Words kWords>

@@ -101,7 +101,10 @@ Outcome PageMapping::Memfd(std::shared_ptr<PageMapping>* mapping, int* file_desc
   if (file < 0) return Outcome::FailedCall("memfd_create", errno);
   std::shared_ptr<PageMapping> made(new PageMapping());
   Outcome outcome;
-  if (ftruncate(file, clock_page::kBytes) != 0) {
+  // A memfd is everybody's to write, for whoever can reach its descriptor: readers refuse such a page.
+  if (fchmod(file, 0644) != 0) {
+    outcome = Outcome::FailedCall("fchmod", errno);
+  } else if (ftruncate(file, clock_page::kBytes) != 0) {
     outcome = Outcome::FailedCall("ftruncate", errno);
   } else if (fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     outcome = Outcome::FailedCall("fcntl", errno);

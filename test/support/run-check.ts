@@ -19,6 +19,8 @@ const SMALL: Budget = {
   monotonicMs: 0.02,
   coarseSamples: 200,
   recordMs: 1,
+  stressMs: 1,
+  kills: 2,
 };
 
 /** Runs one check on a simulated machine, after `edit` has had it; throws what the check throws. */

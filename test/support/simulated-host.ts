@@ -14,8 +14,13 @@ import {
   type LockStepTally,
   type PageClock,
   type PageRecorder,
+  ReaderProtocol,
+  type ReaderProtocolName,
   ReadingSource,
   type ReadingSourceName,
+  StressHazard,
+  type StressHazardName,
+  type StressTally,
 } from '../../lib/native/addon.ts';
 import {
   type KernelClockOffsets,
@@ -84,6 +89,8 @@ export interface SimulatedHostOptions {
   files?: Readonly<Record<string, string | Uint8Array | null>>;
   cpus?: readonly number[];
   adjtimex?: Partial<Adjtimex>;
+  /** What stress of a reader finds, over what a sound one of its protocol does. */
+  stress?: (protocol: ReaderProtocolName, hazard: StressHazardName) => Partial<StressTally>;
 }
 
 export interface SimulatedHost {
@@ -494,7 +501,44 @@ function simulatedAddon(
     }
   }
 
+  const unsimulated = (): never => {
+    throw new Error('own clock pages are tested on the real addon');
+  };
+
   const addon: Addon = {
+    ClockPageMemory: unsimulated as unknown as Addon['ClockPageMemory'],
+    clockPageReader: unsimulated,
+    readClockPageAt: unsimulated,
+    readVmclockAt: unsimulated,
+    readPvclockAt: unsimulated,
+    publishClockPage: unsimulated,
+    timeReads: unsimulated,
+    latchStress(
+      protocol,
+      _generation,
+      _wide,
+      hazard,
+      _cpus,
+      _cycles,
+      _window,
+      _stall,
+      kills,
+      _seed,
+      latencies,
+    ) {
+      checkCounter('latchStress');
+      const protocolName = nameOfNumber(ReaderProtocol, protocol);
+      const hazardName = nameOfNumber(StressHazard, hazard);
+      const waits = hazardName === 'writer-stalled' && protocolName === 'seqlock';
+      latencies.fill(100n);
+      return {
+        ...soundTally(protocolName, hazardName),
+        kills: hazardName === 'writer-killed' ? kills : 0,
+        retries: waits ? 100_000 : 3,
+        latencies: latencies.length,
+        ...options.stress?.(protocolName, hazardName),
+      };
+    },
     setErrorFactory: () => {},
     counterState: () => counterState,
     cpuid(leaf) {
@@ -670,6 +714,24 @@ function simulatedAddon(
     },
   };
   return addon;
+}
+
+function nameOfNumber<T extends string>(numbers: Readonly<Record<T, number>>, number: number): T {
+  return (Object.keys(numbers) as T[]).find((name) => numbers[name] === number) as T;
+}
+
+/** What a sound reader does under stress, in small numbers. */
+function soundTally(protocol: ReaderProtocolName, hazard: StressHazardName): StressTally {
+  const windowless = protocol === 'seqlock' || protocol === 'latch';
+  const outside = hazard === 'window-expired' || hazard === 'counter-behind';
+  return {
+    reads: 1_000,
+    values: outside && !windowless ? 10 : 1_000,
+    outOfWindow: outside && !windowless ? 990 : 0,
+    ...{ ranOut: 0, refusedOtherwise: 0, retries: 0, updates: 100, kills: 0, killedInside: 0 },
+    ...{ torn: 0, missing: 0, outside: outside && windowless ? 900 : 0 },
+    ...{ backwards: 0, worstBackNs: 0, latencies: 0 },
+  };
 }
 
 function hex(address: bigint): string {

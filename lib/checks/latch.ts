@@ -1,0 +1,240 @@
+import { progressOf, type StressResult, stress, wrongValues } from '../hazards/stressed.js';
+import { kernelCounterHz, orNull } from '../host/host.js';
+import { pageClock } from '../host/kernel-page.js';
+import { type ReaderProtocolName, ReadingSource, type StressHazardName } from '../native/addon.js';
+import { CLOCK_IDS } from '../page/posix-clocks.js';
+import { formatNs, plural } from './format.js';
+import type { Check, CheckContext, Evidence, EvidenceValue } from './model.js';
+
+/** The protocols that are held to be sound. */
+const SOUND: readonly ReaderProtocolName[] = ['seqlock', 'latch', 'latch-window', 'two-window'];
+/** Those of them that give readings in order, whatever the writer does to the rate. */
+const ORDERED: readonly ReaderProtocolName[] = ['seqlock', 'two-window'];
+const WINDOWED: readonly ReaderProtocolName[] = ['latch-window', 'two-window'];
+
+/** Runs `protocols` against a hazard, each with narrow and with wide arithmetic. */
+async function stressAll(
+  context: CheckContext,
+  protocols: readonly ReaderProtocolName[],
+  hazards: readonly StressHazardName[],
+): Promise<{ protocol: ReaderProtocolName; hazard: StressHazardName; result: StressResult }[]> {
+  const { host, cpus, budget, random, progress, breathe } = context;
+  const runs = hazards.flatMap((hazard) =>
+    protocols.flatMap((protocol) => [false, true].map((wide) => ({ hazard, protocol, wide }))),
+  );
+  const found = [];
+  for (const { hazard, protocol, wide } of runs) {
+    const amount = { milliseconds: budget.stressMs, kills: budget.kills, seed: random.next() };
+    const result = stress(host, { protocol, generation: 'tagged', wide }, hazard, cpus, amount);
+    found.push({ protocol, hazard, result });
+    progress(found.length / runs.length);
+    await breathe();
+  }
+  return found;
+}
+
+function sum(results: readonly { result: StressResult }[], count: (result: StressResult) => number): number {
+  return results.reduce((total, { result }) => total + count(result), 0);
+}
+
+function byProtocol(
+  results: readonly { protocol: ReaderProtocolName; result: StressResult }[],
+  value: (of: readonly { result: StressResult }[]) => EvidenceValue,
+): Evidence {
+  const protocols = [...new Set(results.map(({ protocol }) => protocol))];
+  return Object.fromEntries(
+    protocols.map((name) => [name, value(results.filter(({ protocol }) => protocol === name))]),
+  );
+}
+
+const REPORT =
+  'A reader of clock pages is not to be trusted on this host: please report the evidence, with the CPU.';
+
+const stressCheck: Check = {
+  id: 'latch.stress',
+  claim: "The readers of clock pages return no torn value on this host's counter, whatever the writer does",
+  async run(context) {
+    const results = await stressAll(context, SOUND, ['update', 'writer-killed']);
+    const torn = sum(results, ({ tally }) => tally.torn + tally.missing);
+    const values = sum(results, ({ tally }) => tally.values);
+    const updates = sum(results, ({ tally }) => tally.updates);
+    const kills = sum(results, ({ tally }) => tally.kills);
+    const disordered = sum(
+      results.filter(({ protocol }) => ORDERED.includes(protocol)),
+      ({ tally }) => tally.backwards,
+    );
+    const worstBackNs = Math.max(...results.map(({ result }) => result.tally.worstBackNs));
+    const evidence: Evidence = {
+      values,
+      updates,
+      kills,
+      killedInside: sum(results, ({ tally }) => tally.killedInside),
+      retries: sum(results, ({ tally }) => tally.retries),
+      refused: sum(results, ({ tally }) => tally.outOfWindow + tally.ranOut + tally.refusedOtherwise),
+      torn,
+      disordered,
+      backwards: byProtocol(results, (of) => sum(of, ({ tally }) => tally.backwards)),
+      worstBackNs,
+    };
+    const bound = `${plural(values, 'value')} against ${plural(updates, 'update')} and ${plural(kills, 'killed writer')}; a torn one is missed once in 65,536`;
+    if (torn > 0 || disordered > 0) {
+      const what = torn > 0 ? `${plural(torn, 'value')} torn` : `${plural(disordered, 'value')} out of order`;
+      return { status: 'fail', reason: what, bound, evidence, advice: REPORT };
+    }
+    if (values === 0 || updates === 0) {
+      return {
+        status: 'skip',
+        reason: 'readers and writer never ran at the same time',
+        bound: 'nothing was measured',
+        evidence,
+        advice: 'The machine is too busy: run it again when it is less so.',
+      };
+    }
+    const lag = worstBackNs === 0 ? '' : `; latch and latch-window lag by up to ${formatNs(worstBackNs)}`;
+    return { status: 'pass', reason: `4 protocols, none torn${lag}`, bound, evidence };
+  },
+};
+
+const windowCheck: Check = {
+  id: 'latch.window',
+  claim: 'A reader with a window refuses a counter outside of it, on either side',
+  async run(context) {
+    const results = await stressAll(context, WINDOWED, ['window-expired', 'counter-behind']);
+    const refused = sum(results, ({ tally }) => tally.outOfWindow);
+    const wrong = sum(results, ({ tally }) => wrongValues(tally));
+    const values = sum(results, ({ tally }) => tally.values);
+    const evidence: Evidence = { refused, values, wrong };
+    const bound = `${plural(refused + values, 'read')}, compared exactly with the window of the copy used`;
+    if (wrong > 0) {
+      return {
+        status: 'fail',
+        reason: `${plural(wrong, 'value')} from outside`,
+        bound,
+        evidence,
+        advice: REPORT,
+      };
+    }
+    if (results.some(({ result }) => result.tally.outOfWindow === 0)) {
+      return {
+        status: 'skip',
+        reason: 'no read fell outside a window',
+        bound: 'nothing was measured',
+        evidence,
+        advice: 'The machine is too busy: run it again when it is less so.',
+      };
+    }
+    return {
+      status: 'pass',
+      reason: `${plural(refused, 'read')} refused, no value from outside`,
+      bound,
+      evidence,
+    };
+  },
+};
+
+const stallCheck: Check = {
+  id: 'latch.stall',
+  claim: 'While a writer stalls half-way, a latch gives values or refuses, and waits for nobody',
+  async run(context) {
+    const results = await stressAll(context, SOUND, ['writer-stalled']);
+    const wrong = sum(results, ({ tally }) => wrongValues(tally));
+    const latches = results.filter(({ protocol }) => protocol !== 'seqlock');
+    const waiting = latches.filter(
+      ({ result }) => result.tally.ranOut > 0 || progressOf(result.tally) === 'waits',
+    );
+    const longest = (of: readonly { result: StressResult }[]): number =>
+      Math.max(0, ...of.map(({ result }) => result.latencyNs?.max ?? 0));
+    const evidence: Evidence = {
+      stalls: sum(results, ({ tally }) => tally.updates),
+      retries: byProtocol(results, (of) => sum(of, ({ tally }) => tally.retries)),
+      refused: byProtocol(results, (of) => sum(of, ({ tally }) => tally.outOfWindow)),
+      longestNs: byProtocol(results, longest),
+      p999Ns: byProtocol(results, (of) =>
+        Math.max(0, ...of.map(({ result }) => result.latencyNs?.p999 ?? 0)),
+      ),
+      wrong,
+    };
+    const bound =
+      'each read timed between two fenced readings; the longest has what the scheduler took in it';
+    if (wrong > 0 || waiting.length > 0) {
+      const what =
+        wrong > 0 ? `${plural(wrong, 'wrong value')}` : `${waiting[0]?.protocol} waited for its writer`;
+      return { status: 'fail', reason: what, bound, evidence, advice: REPORT };
+    }
+    const seqlockWaits = results
+      .filter(({ protocol }) => protocol === 'seqlock')
+      .reduce((turns, { result }) => turns + result.tally.retries, 0);
+    return {
+      status: 'pass',
+      reason: `the seqlock waited ${plural(seqlockWaits, 'turn')}, the others threw away ${plural(
+        sum(latches, ({ tally }) => tally.retries),
+        'copy',
+      ).replace(/copys$/, 'copies')}`,
+      bound,
+      evidence,
+    };
+  },
+};
+
+const KERNEL_SHARE = 0.1;
+
+const kernelCheck: Check = {
+  id: 'latch.kernel',
+  claim: "The vDSO's reading lies between two readings of the kernel's page by our own seqlock reader",
+  async run({ host, budget, progress, breathe }) {
+    const proved = host.page();
+    if (orNull(() => kernelCounterHz(host)) === null) {
+      return {
+        status: 'skip',
+        reason: 'the page does not count by the TSC',
+        bound: 'nothing was measured',
+        evidence: { clocksource: host.clocksource().current },
+        advice: 'It runs with the clocksource tsc.',
+      };
+    }
+    const samples = Math.ceil(KERNEL_SHARE * budget.exactSamplesPerClock);
+    const none = new BigInt64Array(0);
+    const clock = pageClock(proved, 'monotonic');
+    const chunk = Math.min(samples, 50_000);
+    const total = { samples: 0, outside: 0, outsideAcrossUpdate: 0, acrossUpdate: 0, retries: 0, worstNs: 0 };
+    while (total.samples < samples) {
+      const part = host.addon.bracket(
+        ReadingSource.page,
+        ReadingSource.vdso,
+        CLOCK_IDS.monotonic,
+        clock,
+        chunk,
+        chunk,
+        none,
+        none,
+      );
+      total.samples += part.samples;
+      total.outside += part.outside;
+      total.outsideAcrossUpdate += part.outsideAcrossUpdate;
+      total.acrossUpdate += part.acrossUpdate;
+      total.retries += part.retries;
+      total.worstNs = Math.max(total.worstNs, part.worstNs);
+      progress(total.samples / samples);
+      await breathe();
+    }
+    const evidence: Evidence = { ...total };
+    const bound = `${plural(total.samples, 'sample')}, compared exactly`;
+    if (total.outside > 0) {
+      return {
+        status: 'fail',
+        reason: `${plural(total.outside, 'sample')} outside, by up to ${formatNs(total.worstNs)}`,
+        bound,
+        evidence,
+        advice: "Do not compute clocks from this kernel's page: take the vDSO, and report the evidence.",
+      };
+    }
+    return {
+      status: 'pass',
+      reason: `none outside, ${plural(total.retries, 'retry').replace(/retrys$/, 'retries')}, ${plural(total.acrossUpdate, 'sample')} across an update`,
+      bound,
+      evidence,
+    };
+  },
+};
+
+export const latchChecks: readonly Check[] = [stressCheck, windowCheck, stallCheck, kernelCheck];

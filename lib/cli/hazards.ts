@@ -1,0 +1,89 @@
+import type { Command } from 'commander';
+import { EVIDENCE_KINDS, HAZARD_NAMES, PROTOCOLS } from '../hazards/model.js';
+import { type HazardOptions, type HazardReport, prepareHazards } from '../hazards/run.js';
+import { openMachine } from '../host/host.js';
+import { hazardsJson } from '../report/hazards-json.js';
+import { hazardsText } from '../report/hazards-text.js';
+import { textStyle } from '../report/text.js';
+import { ExitCode } from './exit-code.js';
+import { abortOnSignals } from './interruption.js';
+import { openOutput } from './output.js';
+import { progressLine } from './progress.js';
+import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
+
+const FORMATS = ['text', 'json'] as const;
+
+interface HazardsOptions {
+  format: string;
+  output?: string;
+  only: string[];
+  quick?: true;
+  cpus?: string;
+  seed?: string;
+}
+
+function exitCodeOf({ interrupted, unexpected }: HazardReport): ExitCode {
+  if (interrupted) return ExitCode.interrupted;
+  return unexpected > 0 ? ExitCode.failed : ExitCode.held;
+}
+
+async function runHazards(options: HazardsOptions): Promise<ExitCode> {
+  const format = parseChoice('--format', options.format, FORMATS);
+  const matrixOptions: HazardOptions = {
+    only: options.only,
+    quick: options.quick === true,
+    ...(options.cpus === undefined ? {} : { cpus: parseCpuList(options.cpus) }),
+    ...(options.seed === undefined ? {} : { seed: parseSeed(options.seed) }),
+  };
+  const host = openMachine();
+  const progress = progressLine();
+  const interruption = abortOnSignals();
+  const prepared = prepareHazards(host, {
+    ...matrixOptions,
+    signal: interruption.signal,
+    onProgress: (state) => progress.show(state),
+  });
+  const output = openOutput(options.output);
+  try {
+    const report = await prepared.run();
+    progress.clear();
+    await output.write(
+      format === 'json' ? hazardsJson(report) : hazardsText(report, textStyle(output.stream)),
+    );
+    return exitCodeOf(report);
+  } catch (error) {
+    progress.clear();
+    output.discard();
+    throw error;
+  } finally {
+    interruption.release();
+  }
+}
+
+const HELP = `
+Evidence:  ${EVIDENCE_KINDS.join(', ')}
+Protocols: ${PROTOCOLS.join(', ')}
+Hazards:   ${HAZARD_NAMES.join(', ')}
+
+Examples:
+  latchclock hazards
+  latchclock hazards --quick --only stressed,latch-window,two-window
+  latchclock hazards --format json -o hazards.json
+
+Exit: 0 every cell is as expected (expected-unsafe ones included), 1 one is not, 2 wrong usage,
+3 cannot run here, 130 interrupted.`;
+
+/** Adds the command `hazards`; `finish` takes its exit code. */
+export function addHazards(program: Command, finish: (code: ExitCode) => void): void {
+  program
+    .command('hazards')
+    .description('hold the readers of clock pages against what can happen to them, with evidence')
+    .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
+    .option('-o, --output <file>', 'write the report there instead of to standard output')
+    .option('--only <names>', 'only these kinds of evidence, protocols, hazards, by comma', collectNames, [])
+    .option('--quick', 'take about 2 s instead of 20')
+    .option('--cpus <list>', 'measure on these CPUs, as taskset takes them: 0,2-5,8-14:2')
+    .option('--seed <number>', 'seed of the random moments, unsigned 64 bits, decimal or 0x')
+    .addHelpText('after', HELP)
+    .action(async (options: HazardsOptions) => finish(await runHazards(options)));
+}

@@ -1,0 +1,90 @@
+import type { ReaderGenerationName, ReaderProtocolName } from '../native/addon.js';
+
+/** The protocols of the matrix. */
+export const PROTOCOLS = [
+  'seqlock',
+  'latch',
+  'latch-window',
+  'two-window',
+  'untagged-latch-window',
+  'literal-latch-window',
+  'literal-two-window',
+] as const;
+export type ProtocolName = (typeof PROTOCOLS)[number];
+
+/** What can happen while a reader is between two of its instructions, each in a sentence. */
+export const HAZARDS = {
+  update: 'the writer publishes, once or several times',
+  'writer-stalled': 'the writer stops half-way, for long',
+  'writer-killed': 'the writer dies half-way',
+  'writer-restarted': 'a new writer takes over what a dead one left',
+  'counter-behind': "the counter is behind the copy's base",
+  'window-expired': 'no writer came in time',
+  'counter-wrapped': 'the counter wrapped',
+  'adjust-held': 'the counter jumps with the write side held and fenced',
+  'adjust-held-unfenced': 'the counter jumps with the write side held, without the fence',
+  'adjust-unheld': 'the counter jumps behind the back of the writer',
+  'counter-unfenced': 'the counter read moves across the other loads',
+  'migration-different': "page, counter and generation become another host's, the counts differ",
+  'migration-equal': "page, counter and generation become another host's, the counts are equal",
+  'migration-own-page': 'counter and generation change, the page comes along',
+  'generation-late': 'the generation changes after the counter does',
+  'generation-early': 'the generation changes before the counter does',
+  'count-aba': 'the count comes back to the value first read',
+} as const;
+export type HazardName = keyof typeof HAZARDS;
+export const HAZARD_NAMES = Object.keys(HAZARDS) as HazardName[];
+
+/** How a cell was found out. */
+export const EVIDENCE_KINDS = ['stressed'] as const;
+export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
+
+/**
+ * `safe`: every value was right and in order; `lags`: right, but below a value that was returned before; `unsafe`: a
+ * wrong value was returned; `not-applicable`: this evidence cannot make the hazard happen.
+ */
+export type CellVerdict = 'safe' | 'lags' | 'unsafe' | 'not-applicable';
+
+/** `free`: reads end by themselves; `waits`: they go on until the writer does; `refuses`: some end without a value. */
+export type Progress = 'free' | 'waits' | 'refuses';
+
+/** How long single reads took, nanoseconds, each known to the two fenced counter readings around it. */
+export interface Latencies {
+  samples: number;
+  p50: number;
+  p99: number;
+  p999: number;
+  max: number;
+}
+
+/** A protocol of the matrix as one reader: the untagged one is a reader of latch-window. */
+export interface MatrixReader {
+  protocol: ProtocolName;
+  generation: boolean;
+  native: { protocol: ReaderProtocolName; generation: ReaderGenerationName };
+}
+
+/** One reader against one hazard. */
+export interface Cell {
+  protocol: ProtocolName;
+  generation: boolean;
+  hazard: HazardName;
+  evidence: EvidenceKind;
+  verdict: CellVerdict;
+  expected: CellVerdict;
+  /** Whether what was found is what the protocol is held to. */
+  holds: boolean;
+  /** Null where nothing was run. */
+  progress: Progress | null;
+  counts: Record<string, number>;
+  latencyNs: Latencies | null;
+}
+
+/** Every reader of the matrix, in its order. */
+export const MATRIX_READERS: readonly MatrixReader[] = PROTOCOLS.flatMap((protocol): MatrixReader[] => {
+  if (protocol === 'untagged-latch-window')
+    return [{ protocol, generation: true, native: { protocol: 'latch-window', generation: 'untagged' } }];
+  const plain: MatrixReader = { protocol, generation: false, native: { protocol, generation: 'none' } };
+  if (protocol === 'literal-latch-window' || protocol === 'literal-two-window') return [plain];
+  return [plain, { protocol, generation: true, native: { protocol, generation: 'tagged' } }];
+});

@@ -1,0 +1,122 @@
+import { quantileSorted } from 'simple-statistics';
+import { type Host, kernelCounterHz, orNull } from '../host/host.js';
+import {
+  ReaderGeneration,
+  type ReaderGenerationName,
+  ReaderProtocol,
+  type ReaderProtocolName,
+  StressHazard,
+  type StressHazardName,
+  type StressTally,
+} from '../native/addon.js';
+import type { CellVerdict, Latencies, Progress } from './model.js';
+
+/** How long a run of stress takes, and how many writers it kills. */
+export interface StressAmount {
+  milliseconds: number;
+  kills: number;
+  seed: bigint;
+}
+
+/** What a run of stress found. */
+export interface StressResult {
+  tally: StressTally;
+  latencyNs: Latencies | null;
+}
+
+// Of a counter whose rate is not known: long enough for one of 5 GHz, and no longer than that many times over.
+const UNKNOWN_HZ = 2e9;
+const LATENCY_SAMPLES = 65_536;
+const STALL_MS = 2;
+/** Shorter than the stall, so that it ends in the middle of it. */
+const SHORT_WINDOW_MS = 1.2;
+/** As long as a writer may be away without anything being said of it, seconds. */
+const LONG_WINDOW_SECONDS = 0.8;
+/** The shortest windows that the native writer makes: two windows change so often. */
+const TOUCHING_WINDOW_CYCLES = 1 << 17;
+const KILLED_TOUCHING_WINDOW_CYCLES = 1 << 20;
+/** Killing may take longer than it should where processes start slowly. */
+const MOST_SECONDS = 8;
+
+function windowCycles(protocol: ReaderProtocolName, hazard: StressHazardName, hz: number): number {
+  const long = Math.ceil(LONG_WINDOW_SECONDS * hz);
+  const short = Math.max(TOUCHING_WINDOW_CYCLES, Math.ceil((SHORT_WINDOW_MS / 1000) * hz));
+  const touching = protocol === 'two-window' || protocol === 'literal-two-window';
+  switch (hazard) {
+    case 'update':
+      return touching ? TOUCHING_WINDOW_CYCLES : long;
+    case 'writer-stalled':
+      // Without windows the end of one is no matter of a stall: that is window-expired.
+      return protocol === 'seqlock' || protocol === 'latch' ? long : short;
+    case 'writer-killed':
+      return touching ? KILLED_TOUCHING_WINDOW_CYCLES : long;
+    case 'window-expired':
+      return short;
+    case 'counter-behind':
+      return long;
+  }
+}
+
+function latenciesOf(cycles: BigInt64Array, hz: number): Latencies | null {
+  if (cycles.length === 0) return null;
+  const ns = Array.from(cycles, (value) => (Number(value) / hz) * 1e9).sort((a, b) => a - b);
+  const at = (share: number): number => quantileSorted(ns, share);
+  return { samples: ns.length, p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
+}
+
+/**
+ * Runs one kind of reader against one hazard, on the real counter. Blocks its thread for `amount.milliseconds`, or
+ * until the writers are killed (8 s at the most).
+ *
+ * @throws LatchclockError `ERR_COUNTER_DISABLED`, or `ERR_SYSTEM_CALL` where threads or processes cannot be started
+ */
+export function stress(
+  host: Host,
+  reader: { protocol: ReaderProtocolName; generation: ReaderGenerationName; wide: boolean },
+  hazard: StressHazardName,
+  cpus: readonly number[],
+  amount: StressAmount,
+): StressResult {
+  const hz = orNull(() => kernelCounterHz(host)) ?? UNKNOWN_HZ;
+  const seconds = hazard === 'writer-killed' ? MOST_SECONDS : amount.milliseconds / 1000;
+  const latencies = new BigInt64Array(hazard === 'writer-stalled' ? LATENCY_SAMPLES : 0);
+  const tally = host.addon.latchStress(
+    ReaderProtocol[reader.protocol],
+    ReaderGeneration[reader.generation],
+    reader.wide,
+    StressHazard[hazard],
+    Uint32Array.from(cpus),
+    Math.ceil(seconds * hz),
+    windowCycles(reader.protocol, hazard, hz),
+    Math.ceil((STALL_MS / 1000) * hz),
+    amount.kills,
+    amount.seed,
+    latencies,
+  );
+  return { tally, latencyNs: latenciesOf(latencies.subarray(0, tally.latencies), hz) };
+}
+
+/** Wrong values of any kind. */
+export function wrongValues({ torn, missing, outside }: StressTally): number {
+  return torn + missing + outside;
+}
+
+/** What the counts of a run say of the reader. */
+export function verdictOf(tally: StressTally): CellVerdict {
+  if (wrongValues(tally) > 0) return 'unsafe';
+  return tally.backwards > 0 ? 'lags' : 'safe';
+}
+
+/** How reads ended. One that had to try again and again, on average, waited for its writer. */
+export function progressOf(tally: StressTally): Progress {
+  if (tally.outOfWindow + tally.ranOut + tally.refusedOtherwise > 0) return 'refuses';
+  return tally.retries > tally.reads ? 'waits' : 'free';
+}
+
+/** Two runs of one reader as one. */
+export function addTallies(a: StressTally, b: StressTally): StressTally {
+  const sum = { ...a };
+  for (const key of Object.keys(a) as (keyof StressTally)[]) sum[key] += b[key];
+  sum.worstBackNs = Math.max(a.worstBackNs, b.worstBackNs);
+  return sum;
+}

@@ -1,0 +1,196 @@
+import { closeSync, constants, fstatSync, linkSync, openSync, rmSync, type Stats, writeSync } from 'node:fs';
+import { LatchclockError } from '../errors.js';
+import type { Addon, ClockPageMemory } from '../native/addon.js';
+import { PageMemoryKind } from '../native/addon.js';
+import {
+  CLOCK_PAGE_BYTES,
+  type ClockPageHeader,
+  decodeClockPageHeader,
+  encodeClockPageHeader,
+} from '../page/clock-page.js';
+
+/** A clock page of ours in memory, its header checked. */
+export interface OpenClockPage {
+  readonly memory: ClockPageMemory;
+  readonly header: ClockPageHeader;
+  /** The page's bytes, shared with whoever else has mapped it. */
+  readonly bytes: Uint8Array;
+  readonly writable: boolean;
+}
+
+function withHeader(memory: ClockPageMemory, header: ClockPageHeader): OpenClockPage {
+  const bytes = new Uint8Array(memory.buffer());
+  bytes.set(encodeClockPageHeader(header));
+  return { memory, header, bytes, writable: true };
+}
+
+/**
+ * A new page that this process and its children share. Nothing is published in it yet.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` for a header that cannot be, `ERR_SYSTEM_CALL` where memory is short
+ */
+export function createAnonymousPage(addon: Addon, header: ClockPageHeader): OpenClockPage {
+  return withHeader(new addon.ClockPageMemory(PageMemoryKind.anonymous, -1, true), header);
+}
+
+/**
+ * A new page behind a memfd, sealed against changes of its size: for handing the descriptor to other processes, which
+ * take it with {@link openPageDescriptor}. The descriptor is the caller's to close.
+ *
+ * @throws LatchclockError as {@link createAnonymousPage}
+ */
+export function createMemfdPage(
+  addon: Addon,
+  header: ClockPageHeader,
+): OpenClockPage & { readonly fileDescriptor: number } {
+  const memory = new addon.ClockPageMemory(PageMemoryKind.memfd, -1, true);
+  return { ...withHeader(memory, header), fileDescriptor: memory.fileDescriptor() };
+}
+
+function fileError(what: string, path: string, cause: unknown, todo?: string): LatchclockError {
+  const errno = (cause as NodeJS.ErrnoException | undefined)?.code;
+  return new LatchclockError('ERR_FILE', errno === undefined ? what : `${what}: ${errno}`, {
+    where: path,
+    ...(todo === undefined ? {} : { todo }),
+    ...(errno === undefined ? {} : { errno }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+/** Runs `use` with the file open, and closes it: a mapping stays without its descriptor. */
+function withDescriptor<T>(path: string, flags: number, mode: number, use: (fileDescriptor: number) => T): T {
+  let fileDescriptor: number;
+  try {
+    fileDescriptor = openSync(path, flags, mode);
+  } catch (cause) {
+    const isLink = (cause as NodeJS.ErrnoException).code === 'ELOOP';
+    throw fileError(
+      isLink ? 'the clock page is a symbolic link' : 'cannot open the clock page',
+      path,
+      cause,
+      isLink ? 'name the file itself: a link can be pointed elsewhere' : undefined,
+    );
+  }
+  try {
+    return use(fileDescriptor);
+  } finally {
+    closeSync(fileDescriptor);
+  }
+}
+
+const WRITABLE_BY_OTHERS = 0o022;
+
+/** Refuses a file whose words somebody else could set: whoever reads the page believes them. */
+function checkFile(status: Stats, where: string): void {
+  if (!status.isFile()) throw fileError('the clock page is no regular file', where, undefined);
+  if (status.size !== CLOCK_PAGE_BYTES) {
+    throw new LatchclockError(
+      'ERR_BAD_PAGE',
+      `the file has ${status.size} bytes and not ${CLOCK_PAGE_BYTES}`,
+      {
+        where,
+        todo: 'give a clock page that its writer made whole',
+      },
+    );
+  }
+  const owner = process.geteuid?.() ?? 0;
+  if ((status.mode & WRITABLE_BY_OTHERS) !== 0 || (status.uid !== owner && status.uid !== 0)) {
+    throw fileError(
+      (status.mode & WRITABLE_BY_OTHERS) !== 0
+        ? 'others may write to the clock page'
+        : `the clock page belongs to user ${status.uid}`,
+      where,
+      undefined,
+      'use a page of your own or of root that only its owner may write to (chmod go-w)',
+    );
+  }
+}
+
+function mapDescriptor(
+  addon: Addon,
+  fileDescriptor: number,
+  where: string,
+  writable: boolean,
+): OpenClockPage {
+  checkFile(fstatSync(fileDescriptor), where);
+  const memory = new addon.ClockPageMemory(PageMemoryKind.file, fileDescriptor, writable);
+  const bytes = new Uint8Array(memory.buffer());
+  // A copy: a writer of bad intent may change the header while it is judged.
+  const header = decodeClockPageHeader(bytes.slice());
+  return { memory, header, bytes, writable };
+}
+
+/**
+ * Makes a page file. It appears under its name with its header whole, for its owner alone to write; a file that is
+ * there already is left alone.
+ *
+ * @throws LatchclockError `ERR_FILE` where the file is there already or cannot be made, `ERR_BAD_ARGUMENT` for a header
+ *   that cannot be
+ */
+export function createPageFile(addon: Addon, path: string, header: ClockPageHeader): OpenClockPage {
+  const whole = new Uint8Array(CLOCK_PAGE_BYTES);
+  whole.set(encodeClockPageHeader(header));
+  const aside = `${path}.${process.pid}.tmp`;
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  return withDescriptor(aside, flags, 0o644, (fileDescriptor) => {
+    try {
+      if (writeSync(fileDescriptor, whole) !== whole.length)
+        throw fileError('the disk is full', path, undefined);
+      const page = mapDescriptor(addon, fileDescriptor, path, true);
+      // A link, since a rename would replace a page that others have mapped.
+      linkSync(aside, path);
+      return page;
+    } catch (cause) {
+      if (cause instanceof LatchclockError) throw cause;
+      const isThere = (cause as NodeJS.ErrnoException).code === 'EEXIST';
+      throw fileError(
+        isThere ? 'the clock page is there already' : 'cannot make the clock page',
+        path,
+        cause,
+        isThere ? 'open it, or remove it once nobody reads it' : undefined,
+      );
+    } finally {
+      rmSync(aside, { force: true });
+    }
+  });
+}
+
+/**
+ * Maps a page file that another process made. The file may be cut short or removed later: reads then refuse.
+ *
+ * @throws LatchclockError `ERR_FILE` where it cannot be opened, is a symbolic link or no regular file, or could be
+ *   written by others than its owner, who must be this user or root; `ERR_BAD_PAGE` where size or header are not those
+ *   of a page of this version
+ */
+export function openPageFile(
+  addon: Addon,
+  path: string,
+  options: { writable?: boolean } = {},
+): OpenClockPage {
+  const writable = options.writable === true;
+  // Non-blocking: a pipe without a writer must not hold us before it is refused.
+  const flags =
+    (writable ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  return withDescriptor(path, flags, 0, (fileDescriptor) =>
+    mapDescriptor(addon, fileDescriptor, path, writable),
+  );
+}
+
+/**
+ * Maps a page behind a descriptor that was handed to this process, which stays open.
+ *
+ * @throws LatchclockError as {@link openPageFile}
+ */
+export function openPageDescriptor(
+  addon: Addon,
+  fileDescriptor: number,
+  options: { writable?: boolean } = {},
+): OpenClockPage {
+  const where = `file descriptor ${fileDescriptor}`;
+  try {
+    return mapDescriptor(addon, fileDescriptor, where, options.writable === true);
+  } catch (cause) {
+    if (cause instanceof LatchclockError) throw cause;
+    throw fileError('cannot map the clock page', where, cause);
+  }
+}

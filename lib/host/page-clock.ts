@@ -1,0 +1,133 @@
+import { LatchclockError } from '../errors.js';
+import {
+  type Addon,
+  OutOfWindowPolicy,
+  type OutOfWindowPolicyName,
+  ReaderGeneration,
+  ReaderProtocol,
+  type ReaderProtocolName,
+} from '../native/addon.js';
+import { type ClockPageHeader, OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
+import { CLOCK_IDS } from '../page/posix-clocks.js';
+import type { OpenClockPage } from './clock-page-memory.js';
+
+/** How to read a clock of a page. */
+export interface PageClockOptions {
+  /** Default: the one with a window that the page's writer publishes for, `seqlock` where it has none. */
+  protocol?: Extract<ReaderProtocolName, 'seqlock' | 'latch' | 'latch-window' | 'two-window'>;
+  /** Default `wide`; `narrow` where the page says that its writer keeps the bound. */
+  arithmetic?: 'narrow' | 'wide';
+  /** What to do where the page has no value now (default `error`). */
+  outOfWindow?: OutOfWindowPolicyName;
+}
+
+/** A clock of a page that is open for reading. */
+export interface PageClockHandle {
+  readonly id: OwnClockName;
+  readonly protocol: ReaderProtocolName;
+  /** Whether migration is detected: the page has a generation of its own. */
+  readonly generation: boolean;
+  /**
+   * The clock's value, nanoseconds since its epoch, rounded down.
+   *
+   * @throws LatchclockError `ERR_OUT_OF_WINDOW` where no writer came in time, `ERR_DISRUPTED` where the counter's
+   *   generation is not the page's, `ERR_RETRIES` where a writer stopped half-way, `ERR_BAD_PAGE` where nothing was
+   *   published or the file was cut short, `ERR_SYSTEM_CALL` where the kernel was asked instead and refused
+   */
+  now(): bigint;
+  /** The same into `out[0]`, without making a `bigint`. */
+  nowInto(out: BigInt64Array): void;
+}
+
+/** Clocks that the kernel has under the same name: the others cannot be asked for by system call. */
+const KERNEL_CLOCKS = ['monotonic-raw', 'monotonic', 'boottime', 'tai'] as const;
+
+const READERS: Readonly<Record<ClockPageHeader['protocol'], readonly ReaderProtocolName[]>> = {
+  seqlock: ['seqlock'],
+  latch: ['latch-window', 'latch'],
+  'two-window': ['two-window'],
+};
+
+function bad(what: string, todo: string): LatchclockError {
+  return new LatchclockError('ERR_BAD_ARGUMENT', what, { where: 'openPageClock', todo });
+}
+
+/**
+ * Opens a clock of a page of ours.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` for a clock that the page lacks, a protocol that is not its writer's, narrow
+ *   arithmetic on a page that does not keep its bound, or a system call for a clock that the kernel does not have;
+ *   `ERR_BAD_PAGE` for a counter or a generation elsewhere, which this reader cannot take; `ERR_COUNTER_DISABLED`
+ */
+export function openPageClock(
+  addon: Addon,
+  page: OpenClockPage,
+  id: OwnClockName,
+  options: PageClockOptions = {},
+): PageClockHandle {
+  const { header, memory } = page;
+  if (!header.clocks.includes(id)) {
+    throw bad(`the page has no clock '${id}'`, `choose from ${header.clocks.join(', ')}`);
+  }
+  const fitting = READERS[header.protocol];
+  const protocol = options.protocol ?? fitting[0];
+  if (protocol === undefined || !fitting.includes(protocol)) {
+    throw bad(
+      `the page is written for ${header.protocol}, and cannot be read by ${protocol}`,
+      `choose from ${fitting.join(', ')}`,
+    );
+  }
+  const wide = (options.arithmetic ?? 'wide') === 'wide';
+  if (!wide && header.arithmetic !== 'narrow') {
+    throw bad(
+      "the page's writer does not keep the bound of narrow arithmetic",
+      'read it with wide arithmetic',
+    );
+  }
+  const outOfWindow = options.outOfWindow ?? 'error';
+  if (!Object.hasOwn(OutOfWindowPolicy, outOfWindow)) {
+    throw bad(
+      `there is no policy '${outOfWindow}'`,
+      `choose from ${Object.keys(OutOfWindowPolicy).join(', ')}`,
+    );
+  }
+  const kernelClock = KERNEL_CLOCKS.find((name) => name === id);
+  if (outOfWindow === 'syscall' && kernelClock === undefined) {
+    throw bad(`the kernel has no clock '${id}' to ask instead`, "take the policy 'error' or 'spin'");
+  }
+  if (header.counter !== 'tsc' || header.generationSource === 'vmclock') {
+    throw new LatchclockError(
+      'ERR_BAD_PAGE',
+      'the page counts by, or is tagged with, what is not in this page',
+      {
+        where: `counter ${header.counter}, generation source ${header.generationSource}`,
+        todo: 'read a page of the time-stamp counter whose generation lies in it, or that has none',
+      },
+    );
+  }
+  const generation = header.generationSource === 'page';
+  const value = new BigInt64Array(1);
+  const read = addon.clockPageReader(
+    memory,
+    ReaderProtocol[protocol],
+    ReaderGeneration[generation ? 'tagged' : 'none'],
+    wide,
+    OWN_CLOCKS.indexOf(id),
+    OutOfWindowPolicy[outOfWindow],
+    kernelClock === undefined ? 0 : CLOCK_IDS[kernelClock],
+    value,
+  );
+  return {
+    id,
+    protocol,
+    generation,
+    now: () => {
+      read();
+      return value[0] as bigint;
+    },
+    nowInto: (out) => {
+      read();
+      out[0] = value[0] as bigint;
+    },
+  };
+}

@@ -1,0 +1,290 @@
+#include "clock_page.h"
+
+#include <cstring>
+
+#include "../core/clock_page_writer.h"
+#include "binding.h"
+#include "reading_function.h"
+
+namespace latchclock::binding {
+namespace {
+
+constexpr napi_type_tag kMemoryTag = {0x6c617463682d636c, 0x6f636b2d70616765};
+
+// A clock page in memory, shared with JavaScript as an ArrayBuffer. The mapping lives for as long as the
+// object, the buffer or a function that reads it does.
+class ClockPageMemory : public Napi::ObjectWrap<ClockPageMemory> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "ClockPageMemory",
+                       {
+                           InstanceMethod<&ClockPageMemory::Buffer>("buffer"),
+                           InstanceMethod<&ClockPageMemory::FileDescriptor>("fileDescriptor"),
+                           InstanceMethod<&ClockPageMemory::IsLost>("isLost"),
+                       });
+  }
+
+  // new ClockPageMemory('anonymous' 0 | 'memfd' 1 | 'file' 2, fileDescriptor, writable)
+  explicit ClockPageMemory(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ClockPageMemory>(info) {
+    if (Value().IsEmpty()) return;
+    Arguments arguments(info, "ClockPageMemory");
+    const int64_t kind = arguments.Integer(0, "kind", 0, 2);
+    const auto file = static_cast<int>(arguments.Integer(1, "fileDescriptor", -1, INT32_MAX));
+    const bool writable = arguments.Boolean(2, "writable");
+    if (!arguments.ok()) return;
+    Outcome outcome;
+    if (kind == 0) outcome = PageMapping::Anonymous(&mapping_);
+    if (kind == 1) outcome = PageMapping::Memfd(&mapping_, &file_descriptor_);
+    if (kind == 2) outcome = PageMapping::File(file, writable, &mapping_);
+    if (!Succeeded(info.Env(), outcome, arguments.function())) return;
+    napi_type_tag_object(info.Env(), Value(), &kMemoryTag);
+  }
+
+  const std::shared_ptr<PageMapping>& mapping() const { return mapping_; }
+
+ private:
+  Napi::Value Buffer(const Napi::CallbackInfo& info) {
+    if (!buffer_.IsEmpty()) return buffer_.Value();
+    auto* held = new std::shared_ptr<PageMapping>(mapping_);
+    auto buffer = Napi::ArrayBuffer::New(
+        info.Env(), mapping_->bytes(), clock_page::kBytes,
+        [](Napi::Env, void*, std::shared_ptr<PageMapping>* kept) { delete kept; }, held);
+    // Whoever takes it away (transfer) has it: it is made once, and never freed before the mapping.
+    if (!buffer.IsEmpty()) buffer_ = Napi::Persistent(buffer);
+    return buffer;
+  }
+
+  // Of a memfd, and then the caller's to close; else -1.
+  Napi::Value FileDescriptor(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), file_descriptor_);
+  }
+
+  Napi::Value IsLost(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), mapping_->IsLost());
+  }
+
+  std::shared_ptr<PageMapping> mapping_;
+  int file_descriptor_ = -1;
+  Napi::Reference<Napi::ArrayBuffer> buffer_;
+};
+
+struct PageClockReader : ReadingInto {
+  std::shared_ptr<PageMapping> mapping;
+  ReadFunction<HardwareCounter> read;
+  ClockSlot slot;
+  OutOfWindow policy;
+  clockid_t fallback;
+};
+
+napi_value ReadPageInto(napi_env env, napi_callback_info info) {
+  const auto& reader = ReaderOf<PageClockReader>(env, info);
+  const uint8_t* page = reader.mapping->bytes();
+  const ReadLimits limits;
+  const auto once = [&](int64_t* ns) {
+    ClockReading reading;
+    uint64_t retries = 0;
+    const ReadEnd end =
+        reader.read(page, reader.slot, page + clock_page::kGenerationAt, {}, limits, &reading, &retries);
+    *ns = reading.ns;
+    return end;
+  };
+  int64_t ns = 0;
+  const Outcome outcome = ReadWithPolicy(once, reader.policy, reader.fallback, &ns);
+  if (__builtin_expect(!outcome.ok(), 0)) {
+    // A page that was lost holds zeros, which readers call expired or unpublished: say what it is.
+    const bool lost = reader.mapping->IsLost();
+    ThrowOutcome(Napi::Env(env), lost ? Outcome::Failed(Status::kUnpublished) : outcome, "now");
+    return nullptr;
+  }
+  *reader.out = ns;
+  return nullptr;
+}
+
+ClockSlot SlotAt(Arguments* arguments, size_t index) {
+  return kClockSlots[arguments->Integer(index, "clock", 0, kClockSlotCount - 1)];
+}
+
+// clockPageReader(memory, protocol, generation, wide, clock, policy, fallbackClockId, out) => () => void
+Napi::Value MakeClockPageReader(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "clockPageReader");
+  auto reader = std::make_unique<PageClockReader>();
+  const ReaderKind kind = ReaderKindAt(&arguments, 1);
+  reader->slot = SlotAt(&arguments, 4);
+  reader->policy = static_cast<OutOfWindow>(arguments.Integer(5, "policy", 0, kOutOfWindowPolicies - 1));
+  reader->fallback = static_cast<clockid_t>(arguments.Integer(6, "fallbackClockId", INT32_MIN, INT32_MAX));
+  reader->out = arguments.Word64(7, "out");
+  if (!arguments.ok()) return {};
+  reader->mapping = MappingOf(info[0], arguments.function());
+  if (!reader->mapping) return {};
+  if (!Succeeded(info.Env(), CheckCounter(CounterMethod::kFencedRdtsc), arguments.function())) return {};
+  reader->read = FindReader(kind);
+  return MakeReadingFunction(info.Env(), std::move(reader), info[7], ReadPageInto, arguments.function());
+}
+
+// A counter that stands where it was put.
+struct GivenCounter {
+  uint64_t cycles;
+  uint64_t Read() const { return cycles; }
+};
+
+void SetBigint(Napi::Object object, const char* name, uint64_t value) {
+  object.Set(name, Napi::BigInt::New(object.Env(), value));
+}
+
+// readClockPageAt(bytes, protocol, generation, wide, clock, cycles, unsetNs, mostTries, mostSpins) => reading
+Napi::Value ReadClockPageAt(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "readClockPageAt");
+  const uint8_t* bytes = arguments.Bytes(0, "bytes", clock_page::kBytes);
+  const ReaderKind kind = ReaderKindAt(&arguments, 1);
+  const ClockSlot slot = SlotAt(&arguments, 4);
+  const uint64_t cycles = arguments.Unsigned64(5, "cycles");
+  ClockReading reading;
+  reading.ns = static_cast<int64_t>(arguments.Unsigned64(6, "unsetNs"));
+  ReadLimits limits;
+  limits.most_tries = static_cast<uint32_t>(arguments.Integer(7, "mostTries", 1, 1 << 20));
+  limits.most_spins = static_cast<uint32_t>(arguments.Integer(8, "mostSpins", 1, 1 << 20));
+  if (!arguments.ok()) return {};
+  // Words of a page lie at multiples of their size; a Uint8Array may start anywhere.
+  alignas(64) uint8_t page[clock_page::kBytes];
+  std::memcpy(page, bytes, sizeof page);
+  uint64_t retries = 0;
+  const ReadEnd end = FindReader<GivenCounter>(kind)(page, slot, page + clock_page::kGenerationAt, {cycles},
+                                                     limits, &reading, &retries);
+  auto result = Napi::Object::New(info.Env());
+  result.Set("end", Napi::Number::New(info.Env(), static_cast<double>(end)));
+  result.Set("ns", Napi::BigInt::New(info.Env(), reading.ns));
+  SetBigint(result, "count", reading.count);
+  SetBigint(result, "generation", reading.generation);
+  SetCount(result, "retries", retries);
+  return result;
+}
+
+// readVmclockAt(bytes, cycles, mostSpins) => reading
+Napi::Value ReadVmclockAt(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "readVmclockAt");
+  const uint8_t* bytes = arguments.Bytes(0, "bytes", clock_page::kBytes);
+  const uint64_t cycles = arguments.Unsigned64(1, "cycles");
+  const auto most_spins = static_cast<uint32_t>(arguments.Integer(2, "mostSpins", 1, 1 << 20));
+  if (!arguments.ok()) return {};
+  alignas(64) uint8_t page[clock_page::kBytes];
+  std::memcpy(page, bytes, sizeof page);
+  VmclockReading reading;
+  uint64_t retries = 0;
+  const ReadEnd end = ReadVmclock(page, GivenCounter{cycles}, most_spins, &reading, &retries);
+  auto result = Napi::Object::New(info.Env());
+  result.Set("end", Napi::Number::New(info.Env(), static_cast<double>(end)));
+  SetBigint(result, "seconds", reading.seconds);
+  SetBigint(result, "fraction", reading.fraction);
+  SetBigint(result, "disruptionMarker", reading.disruption_marker);
+  SetCount(result, "retries", retries);
+  return result;
+}
+
+// readPvclockAt(bytes, cycles, mostSpins) => reading
+Napi::Value ReadPvclockAt(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "readPvclockAt");
+  const uint8_t* bytes = arguments.Bytes(0, "bytes", pvclock::kReadBytes);
+  const uint64_t cycles = arguments.Unsigned64(1, "cycles");
+  const auto most_spins = static_cast<uint32_t>(arguments.Integer(2, "mostSpins", 1, 1 << 20));
+  if (!arguments.ok()) return {};
+  alignas(64) uint8_t page[pvclock::kReadBytes];
+  std::memcpy(page, bytes, sizeof page);
+  PvclockReading reading;
+  uint64_t retries = 0;
+  const ReadEnd end = ReadPvclock(page, GivenCounter{cycles}, most_spins, &reading, &retries);
+  auto result = Napi::Object::New(info.Env());
+  result.Set("end", Napi::Number::New(info.Env(), static_cast<double>(end)));
+  SetBigint(result, "ns", reading.ns);
+  SetCount(result, "retries", retries);
+  return result;
+}
+
+constexpr size_t kImageWords = 22;
+
+// The words of an image in the order in which they are stored.
+CopyImage ImageOf(const int64_t* words) {
+  const auto next = [&] { return static_cast<uint64_t>(*words++); };
+  const auto group = [&] {
+    GroupWords group;
+    group.mult = next();
+    group.fraction = next();
+    group.shift = next();
+    return group;
+  };
+  CopyImage image;
+  image.base = next();
+  image.max_delta = next();
+  image.tag = next();
+  image.shared = group();
+  image.monotonic = static_cast<int64_t>(next());
+  image.boottime = static_cast<int64_t>(next());
+  image.tai = static_cast<int64_t>(next());
+  image.sane = static_cast<int64_t>(next());
+  image.realtime = group();
+  image.realtime_whole = static_cast<int64_t>(next());
+  image.smeared = group();
+  image.smeared_whole = static_cast<int64_t>(next());
+  image.raw = group();
+  image.raw_whole = static_cast<int64_t>(next());
+  return image;
+}
+
+// publishClockPage(memory, protocol, words, keep, overlap, keptFirst): one update by the native writer
+void PublishClockPage(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "publishClockPage");
+  const auto protocol = static_cast<ReaderProtocol>(
+      arguments.Integer(1, "protocol", 0, static_cast<int64_t>(ReaderProtocol::kTwoWindow)));
+  size_t length = 0;
+  const int64_t* words = arguments.Words64(2, "words", &length);
+  const auto keep = static_cast<uint64_t>(arguments.Integer(3, "keep", 0, 1));
+  const bool overlap = arguments.Boolean(4, "overlap");
+  const bool kept_first = arguments.Boolean(5, "keptFirst");
+  if (!arguments.ok()) return;
+  const auto mapping = MappingOf(info[0], arguments.function());
+  if (!mapping) return;
+  if (length != kImageWords || !mapping->writable()) {
+    ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the words are not those of a copy, or the page is read-only",
+               arguments.function());
+    return;
+  }
+  const CopyImage image = ImageOf(words);
+  switch (protocol) {
+    case ReaderProtocol::kSeqlock:
+      return PublishSeqlock(mapping->bytes(), [&] { return image; });
+    case ReaderProtocol::kLatch:
+    case ReaderProtocol::kLatchWindow:
+      return PublishLatch(mapping->bytes(), image);
+    default:
+      return PublishTwoWindow(mapping->bytes(), keep, image, overlap, kept_first);
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<PageMapping> MappingOf(const Napi::Value& value, const char* where) {
+  bool tagged = false;
+  if (value.IsObject()) napi_check_object_type_tag(value.Env(), value, &kMemoryTag, &tagged);
+  if (tagged) return ClockPageMemory::Unwrap(value.As<Napi::Object>())->mapping();
+  ThrowError(value.Env(), "ERR_BAD_ARGUMENT", "the argument memory is not a ClockPageMemory", where);
+  return nullptr;
+}
+
+ReaderKind ReaderKindAt(Arguments* arguments, size_t index) {
+  ReaderKind kind;
+  kind.protocol = static_cast<ReaderProtocol>(arguments->Integer(index, "protocol", 0, kReaderProtocols - 1));
+  kind.generation =
+      static_cast<ReaderGeneration>(arguments->Integer(index + 1, "generation", 0, kReaderGenerations - 1));
+  kind.wide = arguments->Boolean(index + 2, "wide");
+  return kind;
+}
+
+void ExportClockPage(Napi::Env env, Napi::Object exports) {
+  exports.Set("ClockPageMemory", ClockPageMemory::Define(env));
+  exports.Set("clockPageReader", Napi::Function::New(env, MakeClockPageReader, "clockPageReader"));
+  exports.Set("readClockPageAt", Napi::Function::New(env, ReadClockPageAt, "readClockPageAt"));
+  exports.Set("readVmclockAt", Napi::Function::New(env, ReadVmclockAt, "readVmclockAt"));
+  exports.Set("readPvclockAt", Napi::Function::New(env, ReadPvclockAt, "readPvclockAt"));
+  exports.Set("publishClockPage", Napi::Function::New(env, PublishClockPage, "publishClockPage"));
+}
+
+}  // namespace latchclock::binding

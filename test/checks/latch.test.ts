@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+import type { StressTally } from '../../lib/native/addon.ts';
+import { runCheckOn } from '../support/run-check.ts';
+
+const CHECKS = ['latch.stress', 'latch.window', 'latch.stall', 'latch.kernel'];
+
+describe('on a sound host', () => {
+  test.each(CHECKS)('%s passes, and counts what it saw', async (id) => {
+    const verdict = await runCheckOn({}, id);
+    expect(verdict).toMatchObject({ status: 'pass' });
+    expect(Object.values(verdict.evidence).some((value) => typeof value === 'number' && value > 0)).toBe(
+      true,
+    );
+  });
+
+  test.each(CHECKS)('%s is not run where the counter is disabled', async (id) => {
+    await expect(runCheckOn({ counterState: 'disabled' }, id)).rejects.toMatchObject({
+      name: 'LatchclockError',
+    });
+  });
+
+  test('the lag of a latch is named with its size, and is no failure', async () => {
+    const verdict = await runCheckOn(
+      { stress: (protocol) => (protocol === 'latch' ? { backwards: 3, worstBackNs: 1_234 } : {}) },
+      'latch.stress',
+    );
+    expect(verdict).toMatchObject({ status: 'pass', evidence: { backwards: { latch: 12, seqlock: 0 } } });
+    expect(verdict.reason).toContain('1,234 ns');
+  });
+});
+
+describe('on a host with a fault', () => {
+  const faults: [string, Partial<StressTally>, string][] = [
+    ['latch.stress', { torn: 1 }, 'torn'],
+    ['latch.stress', { missing: 1 }, 'torn'],
+    ['latch.stress', { backwards: 1 }, 'out of order'],
+    ['latch.window', { outside: 1 }, 'from outside'],
+    ['latch.stall', { torn: 2 }, 'wrong'],
+    ['latch.stall', { ranOut: 1 }, 'waited'],
+    ['latch.stall', { retries: 100_000 }, 'waited'],
+  ];
+  test.each(faults)('%s fails where a two-window reader has %j', async (id, tally, reason) => {
+    const verdict = await runCheckOn({ stress: (protocol) => (protocol === 'two-window' ? tally : {}) }, id);
+    expect(verdict.status).toBe('fail');
+    expect(verdict.reason).toContain(reason);
+  });
+
+  test("latch.kernel fails where the vDSO leaves the page's bracket", async () => {
+    const clockErrorNs = (path: string): bigint => (path === 'vdso' ? 5_000n : 0n);
+    const verdict = await runCheckOn({ clockErrorNs }, 'latch.kernel', ({ addon }) => {
+      // The page is known from before the fault.
+      addon.clockResolution = () => 1n;
+    }).catch((error: unknown) => error);
+    expect(verdict).toMatchObject({ status: 'fail' });
+  });
+});
+
+describe('on a host too busy to tell', () => {
+  test.each([
+    ['latch.stress', { values: 0 }],
+    ['latch.stress', { updates: 0 }],
+    ['latch.window', { outOfWindow: 0 }],
+  ])('%s is skipped with %j, and says so', async (id, tally) => {
+    const verdict = await runCheckOn({ stress: () => tally }, id);
+    expect(verdict).toMatchObject({ status: 'skip', advice: expect.stringContaining('busy') });
+  });
+});
+
+test('latch.kernel is skipped where the page does not count by the TSC', async () => {
+  expect(await runCheckOn({ mode: 'none' }, 'latch.kernel')).toMatchObject({ status: 'skip' });
+});

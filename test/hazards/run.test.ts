@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'vitest';
+import { HAZARD_NAMES, MATRIX_READERS } from '../../lib/hazards/model.ts';
+import { type HazardOptions, type HazardReport, prepareHazards } from '../../lib/hazards/run.ts';
+import { openHost } from '../../lib/host/host.ts';
+import { hazardsJson } from '../../lib/report/hazards-json.ts';
+import { hazardsText } from '../../lib/report/hazards-text.ts';
+import { textStyle } from '../../lib/report/text.ts';
+import { shippedSchema } from '../support/schema.ts';
+import { type SimulatedHostOptions, simulatedHost } from '../support/simulated-host.ts';
+
+/** Stress of a simulated machine that catches the broken readers. */
+const CAUGHT: SimulatedHostOptions['stress'] = (protocol, hazard) => {
+  if (protocol === 'literal-two-window' && hazard !== 'window-expired' && hazard !== 'counter-behind')
+    return { torn: 2 };
+  if (protocol !== 'literal-latch-window') return {};
+  if (hazard === 'update' || hazard === 'writer-killed') return {};
+  return { missing: 5 };
+};
+
+function prepare(options: HazardOptions, machine: SimulatedHostOptions = {}) {
+  const { addon, files } = simulatedHost({ stress: CAUGHT, ...machine });
+  return prepareHazards(openHost(addon, files), { seed: 7n, ...options });
+}
+
+const text = (report: HazardReport): string => hazardsText(report, textStyle({}));
+
+describe('the matrix', () => {
+  test('has every reader against every hazard, and holds where all is as expected', async () => {
+    const report = await prepare({}).run();
+    expect(report.cells).toHaveLength(MATRIX_READERS.length * HAZARD_NAMES.length);
+    expect(report.cells.filter(({ holds }) => !holds)).toEqual([]);
+    expect(report).toMatchObject({ run: 66, unexpected: 0, interrupted: false });
+    expect(text(report)).toContain('held: 66 cells, 0 not as expected');
+  });
+
+  test('a sound reader that is torn once is not as expected, and is told with its counts', async () => {
+    const report = await prepare(
+      { only: ['latch-window', 'update'] },
+      { stress: (protocol) => (protocol === 'latch-window' ? { torn: 1 } : {}) },
+    ).run();
+    expect(report).toMatchObject({ run: 2, unexpected: 2 });
+    expect(report.cells[0]).toMatchObject({
+      verdict: 'unsafe',
+      expected: 'lags',
+      holds: false,
+      counts: { torn: 2 },
+    });
+    expect(text(report)).toMatch(/expected lags, found unsafe/);
+    expect(text(report)).toContain('failed: 2 cells, 2 not as expected');
+  });
+
+  test('a broken reader that is not caught is not as expected either', async () => {
+    const report = await prepare(
+      { only: ['literal-latch-window', 'window-expired'] },
+      { stress: () => ({}) },
+    ).run();
+    expect(report).toMatchObject({ run: 1, unexpected: 1 });
+  });
+
+  test('a dead writer and its successor are one run, and two cells', async () => {
+    let runs = 0;
+    const stress = (): Record<string, never> => {
+      runs++;
+      return {};
+    };
+    const report = await prepare(
+      { only: ['seqlock', 'writer-killed', 'writer-restarted'] },
+      { stress },
+    ).run();
+    expect(report.run).toBe(4);
+    // Narrow and wide, with and without generation.
+    expect(runs).toBe(4);
+  });
+
+  test('names of one kind add up, kinds narrow each other', async () => {
+    const report = await prepare({ only: ['stressed', 'latch', 'seqlock', 'update'] }).run();
+    expect(report.cells.map(({ protocol, hazard }) => `${protocol} ${hazard}`)).toEqual([
+      ...['seqlock update', 'seqlock update', 'latch update', 'latch update'],
+    ]);
+  });
+
+  test('what threads cannot make happen is not applicable, and named', async () => {
+    const report = await prepare({ only: ['latch', 'migration-equal'] }).run();
+    expect(
+      report.cells.every(({ verdict, progress }) => verdict === 'not-applicable' && progress === null),
+    ).toBe(true);
+    expect(text(report)).toContain('Not made to happen by threads: migration-equal.');
+    expect(text(report)).toContain('nothing ran');
+  });
+
+  test('stops between two runs when it is aborted, and reports what it has', async () => {
+    const controller = new AbortController();
+    const report = await prepare({
+      signal: controller.signal,
+      onProgress: ({ done }) => {
+        if (done >= 3) controller.abort();
+      },
+    }).run();
+    expect(report.interrupted).toBe(true);
+    expect(report.cells.length).toBeGreaterThanOrEqual(3);
+    expect(report.cells.length).toBeLessThan(20);
+    expect(text(report)).toContain('interrupted');
+  });
+});
+
+describe('refused before anything is measured', () => {
+  test.each([
+    ['an unknown name', { only: ['latch-windows'] }, 'latch-windows'],
+    ['an empty list of CPUs', { cpus: [] }, 'no CPU'],
+    ['a CPU outside the affinity', { cpus: [99] }, '99'],
+    ['a negative seed', { seed: -1n }, '-1'],
+  ] as [string, HazardOptions, string][])('%s', (_, options, word) => {
+    expect(() => prepare(options)).toThrow(expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }));
+    expect(() => prepare(options)).toThrow(word);
+  });
+
+  test('a thread that may not read the counter', () => {
+    expect(() => prepare({}, { counterState: 'disabled' })).toThrow(
+      expect.objectContaining({ code: 'ERR_COUNTER_DISABLED' }),
+    );
+  });
+});
+
+describe('the report', () => {
+  test('as JSON follows the schema', async () => {
+    const json = JSON.parse(hazardsJson(await prepare({}).run()));
+    const validate = shippedSchema('hazards-1');
+    validate(json);
+    expect(validate.errors).toBeNull();
+    expect(json.schema).toBe('latchclock/hazards/1');
+    expect(json.seed).toBe('7');
+  });
+
+  test('as text fits 80 columns, and cuts no word', async () => {
+    const report = await prepare({}).run();
+    expect(
+      text(report)
+        .split('\n')
+        .filter((line) => line.length > 80),
+    ).toEqual([]);
+    expect(text(report)).not.toContain('…');
+  });
+});

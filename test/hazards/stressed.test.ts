@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { bearsOut, expectedUnderStress, hasWindow } from '../../lib/hazards/expected.ts';
+import { HAZARD_NAMES, MATRIX_READERS, PROTOCOLS } from '../../lib/hazards/model.ts';
+import { addTallies, progressOf, stress, verdictOf } from '../../lib/hazards/stressed.ts';
+import { openMachine } from '../../lib/host/host.ts';
+import type { StressTally } from '../../lib/native/addon.ts';
+
+const NOTHING: StressTally = {
+  ...{ reads: 100, values: 100, outOfWindow: 0, ranOut: 0, refusedOtherwise: 0, retries: 0, updates: 10 },
+  ...{
+    kills: 0,
+    killedInside: 0,
+    torn: 0,
+    missing: 0,
+    outside: 0,
+    backwards: 0,
+    worstBackNs: 0,
+    latencies: 0,
+  },
+};
+
+describe('the verdict on a run', () => {
+  test.each(['torn', 'missing', 'outside'] as const)('is unsafe for one value that is %s', (kind) => {
+    expect(verdictOf({ ...NOTHING, [kind]: 1, backwards: 1 })).toBe('unsafe');
+  });
+
+  test('is lags for right values out of order, else safe', () => {
+    expect(verdictOf({ ...NOTHING, backwards: 1 })).toBe('lags');
+    expect(verdictOf(NOTHING)).toBe('safe');
+  });
+
+  test('bears out what was expected only if it is that, or a lag that did not happen', () => {
+    expect(bearsOut('safe', 'lags')).toBe(true);
+    for (const [found, expected] of [
+      ['lags', 'safe'],
+      ['unsafe', 'safe'],
+      ['safe', 'unsafe'],
+      ['unsafe', 'lags'],
+      ['lags', 'unsafe'],
+    ] as const) {
+      expect(bearsOut(found, expected), `${found} for ${expected}`).toBe(false);
+    }
+  });
+});
+
+describe('progress', () => {
+  test.each(['outOfWindow', 'ranOut', 'refusedOtherwise'] as const)('refuses where %s is counted', (kind) => {
+    expect(progressOf({ ...NOTHING, [kind]: 1 })).toBe('refuses');
+  });
+
+  test('waits where a read takes more turns than one on average, else is free', () => {
+    expect(progressOf({ ...NOTHING, retries: 101 })).toBe('waits');
+    expect(progressOf({ ...NOTHING, retries: 100 })).toBe('free');
+  });
+});
+
+test('two runs add up, but for the largest step back', () => {
+  const sum = addTallies({ ...NOTHING, torn: 1, worstBackNs: 5 }, { ...NOTHING, torn: 2, worstBackNs: 3 });
+  expect(sum).toMatchObject({ reads: 200, torn: 3, worstBackNs: 5 });
+});
+
+test('the matrix has each sound protocol with and without generation, the others once', () => {
+  expect(MATRIX_READERS.map(({ protocol, generation }) => `${protocol}${generation ? '+' : ''}`)).toEqual([
+    ...['seqlock', 'seqlock+', 'latch', 'latch+', 'latch-window', 'latch-window+'],
+    ...['two-window', 'two-window+', 'untagged-latch-window+', 'literal-latch-window', 'literal-two-window'],
+  ]);
+});
+
+test('without a window a reader is expected to believe a counter outside of it', () => {
+  for (const protocol of PROTOCOLS) {
+    for (const hazard of HAZARD_NAMES) {
+      const expected = expectedUnderStress(protocol, hazard);
+      if (!hasWindow(protocol) && (hazard === 'window-expired' || hazard === 'counter-behind'))
+        expect(expected).toBe('unsafe');
+      if (hazard.startsWith('migration') || hazard.startsWith('adjust'))
+        expect(expected).toBe('not-applicable');
+    }
+  }
+});
+
+describe('on the real counter', () => {
+  const host = openMachine();
+  const cpus = host.addon.cpuAffinity();
+  const amount = { milliseconds: 20, kills: 10, seed: 1n };
+
+  test.each(['seqlock', 'latch', 'latch-window', 'two-window'] as const)(
+    '%s gives no torn value',
+    (protocol) => {
+      for (const wide of [false, true]) {
+        for (const hazard of ['update', 'writer-killed'] as const) {
+          const { tally } = stress(host, { protocol, generation: 'tagged', wide }, hazard, cpus, amount);
+          expect(tally, hazard).toMatchObject({ torn: 0, missing: 0 });
+          expect(tally.values, hazard).toBeGreaterThan(0);
+        }
+      }
+    },
+  );
+
+  test("the seed's sketch as written leaves its loop without a value once the window has ended", () => {
+    const reader = { protocol: 'literal-latch-window', generation: 'none', wide: true } as const;
+    const { tally } = stress(host, reader, 'window-expired', cpus, amount);
+    expect(tally.missing).toBeGreaterThan(0);
+    expect(verdictOf(tally)).toBe('unsafe');
+  });
+
+  test("the follow-up's sketch with its slips returns values that are wrong", () => {
+    const reader = { protocol: 'literal-two-window', generation: 'none', wide: true } as const;
+    const { tally } = stress(host, reader, 'update', cpus, { ...amount, milliseconds: 60 });
+    expect(verdictOf(tally)).toBe('unsafe');
+  });
+
+  test('while its writer stalls a seqlock waits, and says how long; a latch does not', () => {
+    const run = (protocol: 'seqlock' | 'latch') =>
+      stress(host, { protocol, generation: 'none', wide: true }, 'writer-stalled', cpus, amount);
+    const [seqlock, latch] = [run('seqlock'), run('latch')];
+    expect(progressOf(seqlock.tally)).toBe('waits');
+    expect(progressOf(latch.tally)).toBe('free');
+    const { latencyNs } = seqlock;
+    expect(latencyNs?.samples).toBeGreaterThan(0);
+    expect(latencyNs?.max).toBeGreaterThanOrEqual(latencyNs?.p999 ?? Infinity);
+    expect(latencyNs?.p99).toBeGreaterThanOrEqual(latencyNs?.p50 ?? Infinity);
+  });
+});

@@ -1,0 +1,187 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import {
+  createAnonymousPage,
+  createMemfdPage,
+  createPageFile,
+  openPageDescriptor,
+  openPageFile,
+} from '../../lib/host/clock-page-memory.ts';
+import { getAddon } from '../../lib/native/load.ts';
+import {
+  CLOCK_PAGE_OFFSETS,
+  type ClockPageHeader,
+  encodeClockPageHeader,
+} from '../../lib/page/clock-page.ts';
+
+const addon = getAddon();
+const folder = mkdtempSync(join(tmpdir(), 'latchclock-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const HEADER: ClockPageHeader = {
+  counter: 'tsc',
+  protocol: 'latch',
+  generationSource: 'page',
+  arithmetic: 'wide',
+  clocks: ['monotonic', 'realtime'],
+};
+
+function pageBytes(edit: (bytes: Uint8Array) => void = () => undefined): Uint8Array {
+  const bytes = new Uint8Array(4096);
+  bytes.set(encodeClockPageHeader(HEADER));
+  edit(bytes);
+  return bytes;
+}
+
+let files = 0;
+function fileOf(bytes: Uint8Array, mode = 0o644): string {
+  const path = join(folder, `page-${files++}`);
+  writeFileSync(path, bytes, { mode });
+  return path;
+}
+
+const code = (wanted: string) => expect.objectContaining({ name: 'LatchclockError', code: wanted });
+
+describe('a page that was made', () => {
+  test('is what another mapping of the same file finds, and sees the words that the first one writes', () => {
+    const path = join(folder, 'shared');
+    const writer = createPageFile(addon, path, HEADER);
+    const reader = openPageFile(addon, path);
+    expect(reader.header).toEqual(HEADER);
+    expect([writer.writable, reader.writable]).toEqual([true, false]);
+    new DataView(writer.bytes.buffer).setBigUint64(CLOCK_PAGE_OFFSETS['copy1.base'], 77n, true);
+    expect(new DataView(reader.bytes.buffer).getBigUint64(CLOCK_PAGE_OFFSETS['copy1.base'], true)).toBe(77n);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  test('is not made over one that is there', () => {
+    const path = fileOf(pageBytes());
+    const before = readFileSync(path);
+    expect(() => createPageFile(addon, path, HEADER)).toThrow(code('ERR_FILE'));
+    expect(() => createPageFile(addon, path, HEADER)).toThrow('there already');
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  test('cannot be made in a folder that is not there', () => {
+    expect(() => createPageFile(addon, join(folder, 'no', 'page'), HEADER)).toThrow(code('ERR_FILE'));
+  });
+
+  test('in a memfd reaches another mapping through its descriptor, and cannot be cut short', () => {
+    const page = createMemfdPage(addon, HEADER);
+    try {
+      const other = openPageDescriptor(addon, page.fileDescriptor, { writable: true });
+      other.bytes[200] = 9;
+      expect(page.bytes[200]).toBe(9);
+      expect(() => truncateSync(`/proc/self/fd/${page.fileDescriptor}`, 0)).toThrow('EPERM');
+    } finally {
+      closeSync(page.fileDescriptor);
+    }
+  });
+
+  test('anonymous has its header and is empty otherwise', () => {
+    const { bytes } = createAnonymousPage(addon, HEADER);
+    expect(bytes).toEqual(pageBytes());
+  });
+});
+
+describe('a page file is refused', () => {
+  const refusals: [string, () => string, string, string | RegExp][] = [
+    ['of no bytes', () => fileOf(new Uint8Array(0)), 'ERR_BAD_PAGE', '0 bytes'],
+    ['cut short', () => fileOf(pageBytes().subarray(0, 4095)), 'ERR_BAD_PAGE', '4095 bytes'],
+    ['too long', () => fileOf(new Uint8Array(8192)), 'ERR_BAD_PAGE', '8192 bytes'],
+    ['of all zeros', () => fileOf(new Uint8Array(4096)), 'ERR_BAD_PAGE', 'zeros'],
+    ['of all ones', () => fileOf(new Uint8Array(4096).fill(0xff)), 'ERR_BAD_PAGE', /magic/i],
+    [
+      'in the other byte order',
+      () => fileOf(pageBytes((bytes) => bytes.set(bytes.slice(0, 8).reverse()))),
+      'ERR_BAD_PAGE',
+      'byte order',
+    ],
+    [
+      'of a newer version',
+      () => fileOf(pageBytes((bytes) => new DataView(bytes.buffer).setUint32(8, 2, true))),
+      'ERR_BAD_PAGE',
+      'version 2',
+    ],
+    ['that others may write to', () => chmodded(0o666), 'ERR_FILE', 'others may write'],
+    ['that its group may write to', () => chmodded(0o664), 'ERR_FILE', 'chmod go-w'],
+    ['that is a folder', () => made(mkdirSync), 'ERR_FILE', 'no regular file'],
+    ['that is a device', () => '/dev/zero', 'ERR_FILE', 'no regular file'],
+    ['that is not there', () => join(folder, 'nothing'), 'ERR_FILE', 'ENOENT'],
+    [
+      'that is a symbolic link to a good one',
+      () => made((path) => symlinkSync(fileOf(pageBytes()), path)),
+      'ERR_FILE',
+      'symbolic link',
+    ],
+    ['that is a pipe, without waiting for its writer', () => made(mkfifo), 'ERR_FILE', 'no regular file'],
+  ];
+  const chmodded = (mode: number): string => {
+    const path = fileOf(pageBytes());
+    chmodSync(path, mode);
+    return path;
+  };
+  const made = (make: (path: string) => void): string => {
+    const path = join(folder, `made-${files++}`);
+    make(path);
+    return path;
+  };
+  const mkfifo = (path: string): void => {
+    expect(spawnSync('mkfifo', [path]).status).toBe(0);
+  };
+
+  test.each(refusals)('%s', (_, path, wanted, words) => {
+    const where = path();
+    expect(() => openPageFile(addon, where)).toThrow(code(wanted));
+    expect(() => openPageFile(addon, where)).toThrow(words);
+  });
+
+  test('that is no open descriptor', () => {
+    expect(() => openPageDescriptor(addon, 987_654)).toThrow(code('ERR_FILE'));
+  });
+
+  test('that is a descriptor of a file of another size', () => {
+    const fileDescriptor = openSync(fileOf(new Uint8Array(5)), 'r');
+    try {
+      expect(() => openPageDescriptor(addon, fileDescriptor)).toThrow(code('ERR_BAD_PAGE'));
+    } finally {
+      closeSync(fileDescriptor);
+    }
+  });
+});
+
+describe('a page whose file is cut short while it is mapped', () => {
+  test('reads as zeros, says that it is lost, and ends nothing', () => {
+    const path = fileOf(pageBytes());
+    const page = openPageFile(addon, path, { writable: true });
+    truncateSync(path, 0);
+    expect(page.bytes[0]).toBe(0);
+    expect(page.memory.isLost()).toBe(true);
+    page.bytes[8] = 1;
+    expect(readFileSync(path)).toHaveLength(0);
+  });
+
+  test('stays as it is when its file is removed', () => {
+    const path = fileOf(pageBytes());
+    const page = openPageFile(addon, path);
+    rmSync(path);
+    expect(Uint8Array.from(page.bytes)).toEqual(pageBytes());
+    expect(page.memory.isLost()).toBe(false);
+  });
+});
