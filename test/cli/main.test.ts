@@ -22,6 +22,13 @@ interface Json {
   seed: string;
 }
 
+interface HazardJson {
+  cells: { protocol: string; hazard: string; holds: boolean }[];
+  cpus: number[];
+  seed: string;
+  interrupted: boolean;
+}
+
 function statuses(json: Json): Record<string, string> {
   return Object.fromEntries(json.checks.map(({ id, status }) => [id, status]));
 }
@@ -138,10 +145,47 @@ describe('inspect', () => {
   });
 });
 
+describe('hazards', () => {
+  test('--quick holds on this machine, and follows the schema', () => {
+    const { code, out, err } = latchclock('hazards', '--quick', '--format', 'json', '--seed', '5');
+    const json = JSON.parse(out) as HazardJson;
+    const validate = shippedSchema('hazards-1');
+    validate(json);
+    expect(validate.errors).toBeNull();
+    expect(json.cells.filter(({ holds }) => !holds)).toEqual([]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(json.seed).toBe('5');
+  });
+
+  testUnless(noTaskset, 'holds on one CPU, where writer and readers take turns', () => {
+    const only = 'seqlock,latch-window,two-window,update,writer-killed,window-expired';
+    const arguments_ = [BIN, 'hazards', '--quick', '--format', 'json', '--only', only];
+    const { out } = runProgram('taskset', ['-c', '0', process.execPath, ...arguments_]);
+    const { cells, cpus } = JSON.parse(out) as HazardJson;
+    expect(cpus).toEqual([0]);
+    expect(cells.filter(({ holds }) => !holds)).toEqual([]);
+  });
+
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s ends it with 130 and what was measured', async (signal) => {
+    const child = spawn(process.execPath, [BIN, 'hazards', '--format', 'json'], { cwd: ROOT });
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      out += chunk;
+    });
+    const timer = setTimeout(() => child.kill(signal), 1_500);
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    clearTimeout(timer);
+    expect(code).toBe(130);
+    const json = JSON.parse(out) as HazardJson;
+    expect(json.interrupted).toBe(true);
+    expect(json.cells.length).toBeGreaterThan(0);
+  });
+});
+
 describe('wrong usage ends with 2 and one line that says what, where and what to do', () => {
   test.each([
     [['validate', '--only', 'nonsense'], /no check or group 'nonsense'.*choose from/],
-    [['validate', '--skip', 'counter,clock,vdso,page'], /no check is left/],
+    [['validate', '--skip', 'counter,clock,vdso,page,latch'], /no check is left/],
     [['validate', '--cpus', '60000'], /may not run on CPU 60000.*choose from/],
     [['validate', '--cpus', 'x'], /'x' is not a list of CPUs/],
     [['validate', '--seed', '-1'], /'-1' is not an unsigned 64-bit number/],
@@ -152,6 +196,11 @@ describe('wrong usage ends with 2 and one line that says what, where and what to
     [['validate', '--unheard-of'], /unknown option '--unheard-of'/],
     [['validate', 'more'], /too many arguments/],
     [['inspect', '--format', 'junit'], /'junit' is not one of text, json/],
+    [['hazards', '--only', 'latchy'], /no evidence, protocol or hazard 'latchy'.*choose from stressed/],
+    [['hazards', '--cpus', '60000'], /may not run on CPU 60000.*choose from/],
+    [['hazards', '--seed', '-1'], /'-1' is not an unsigned 64-bit number/],
+    [['hazards', '--format', 'junit'], /'junit' is not one of text, json/],
+    [['hazards', '-o', '/nonexistent/report'], /cannot write the output: ENOENT/],
     [['unheard-of'], /unknown command 'unheard-of'/],
   ])('%j', (arguments_, complaint) => {
     const { code, out, err } = latchclock(...arguments_);
@@ -190,7 +239,7 @@ describe('a machine that it cannot run on ends with 3 and one line that says why
 });
 
 describe('help', () => {
-  test.each([[[]], [['validate']], [['inspect']]])(
+  test.each([[[]], [['validate']], [['inspect']], [['hazards']]])(
     '%j --help shows options and an example, and ends with 0',
     (command) => {
       const { code, out } = latchclock(...command, '--help');
