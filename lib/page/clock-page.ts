@@ -6,7 +6,7 @@ import type { Segment } from './segment.js';
 export const CLOCK_PAGE_BYTES = 4096;
 
 /** The version of the byte layout that `docs/clock-page.md` describes. */
-export const CLOCK_PAGE_VERSION = 1;
+const CLOCK_PAGE_VERSION = 1;
 
 /** The clocks of our own page; the place in the list is the clock's number. */
 export const OWN_CLOCKS = [

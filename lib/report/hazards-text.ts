@@ -72,11 +72,16 @@ function remark({ counts, verdict }: Cell): string {
     [of('outside'), 'outside the window'],
   ] as const;
   const kinds = wrong.filter(([number]) => number > 0).map(([number, kind]) => `${count(number)} ${kind}`);
-  return `of ${values} values ${kinds.join(', ')}`;
+  return `${kinds.join(', ')} of ${values}`;
 }
 
 function remarkLines(cells: readonly Cell[], style: TextStyle): string {
-  const telling = cells.filter(({ verdict, holds }) => verdict === 'lags' || verdict === 'unsafe' || !holds);
+  // A generation changes nothing about what threads can make happen: one row a protocol tells it.
+  const isTold = ({ protocol, generation }: Cell): boolean =>
+    !generation || !cells.some((other) => other.protocol === protocol && !other.generation);
+  const telling = cells.filter(
+    (cell) => !cell.holds || (isTold(cell) && (cell.verdict === 'lags' || cell.verdict === 'unsafe')),
+  );
   const rows = telling.map((cell) => [
     ` ${readerLabel(cell)}`,
     cell.hazard,

@@ -350,12 +350,18 @@ class Deaths {
     if (child < 0) return Outcome::FailedCall("fork", errno);
     if (child == 0) WriteUntilKilled(parent);
     const uint64_t life = Mix(request_.seed + tally->kills) % kLongestLife;
-    // From its first update on, so that no death is before it.
-    while (inside_[1].load(std::memory_order_relaxed) == 0 && waitpid(child, nullptr, WNOHANG) == 0)
+    // From its first update on, so that no death is before it. One that has ended by itself, and was waited
+    // for, is not killed: its number may be another process's.
+    bool ended = false;
+    while (inside_[1].load(std::memory_order_relaxed) == 0 && !ended) {
+      ended = waitpid(child, nullptr, WNOHANG) != 0;
       Read(tally);
+    }
     for (const uint64_t born = FencedRdtsc(); FencedRdtsc() - born < life;) Read(tally);
-    kill(child, SIGKILL);
-    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    if (!ended) {
+      kill(child, SIGKILL);
+      while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+      }
     }
     inside_[1].store(0, std::memory_order_relaxed);
     tally->kills++;

@@ -28,7 +28,10 @@ struct sigaction previous;
 
 // Async-signal-safe: atomics without locks, and mmap, which is a bare system call.
 void OnBusError(int signal, siginfo_t* info, void* context) {
-  const uintptr_t page = reinterpret_cast<uintptr_t>(info->si_addr) & ~uintptr_t{clock_page::kBytes - 1};
+  // One that was sent has a sender where a fault has an address.
+  const bool sent = info->si_code <= 0;
+  const uintptr_t page =
+      sent ? 0 : reinterpret_cast<uintptr_t>(info->si_addr) & ~uintptr_t{clock_page::kBytes - 1};
   for (Guard& guard : guards) {
     // Acquire: pairs with the registration, so that `writable` is the mapping's.
     if (page == 0 || guard.start.load(std::memory_order_acquire) != page) continue;
@@ -43,8 +46,12 @@ void OnBusError(int signal, siginfo_t* info, void* context) {
   }
   if ((previous.sa_flags & SA_SIGINFO) != 0) return previous.sa_sigaction(signal, info, context);
   if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) return previous.sa_handler(signal);
-  // The access is made again on return, and ends the process as it would have without us.
+  // A fault cannot be ignored, what was sent can.
+  if (sent && previous.sa_handler == SIG_IGN) return;
+  // On return the access is made again, or what was sent is here again, and ends the process as it would have
+  // without us.
   ::signal(SIGBUS, SIG_DFL);
+  if (sent) raise(SIGBUS);
 }
 
 void Install() {

@@ -1,11 +1,10 @@
-#include "../core/clock_page_writer.h"
-
 #include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
 
 #include "../core/clock_page_reader.h"
+#include "../core/clock_page_writer.h"
 #include "check.h"
 #include "support.h"
 
@@ -221,9 +220,9 @@ Result Read(const ReaderKind& kind, OurPage* page, uint32_t clock, const Jumping
   ReadLimits limits;
   limits.most_tries = limits.most_spins = 4;
   Result result;
-  result.end =
-      FindReader<JumpingCounter>(kind)(page->bytes(), kClockSlots[clock],
-                                       page->bytes() + clock_page::kGenerationAt, counter, limits, &reading, &retries);
+  result.end = FindReader<JumpingCounter>(kind)(page->bytes(), kClockSlots[clock],
+                                                page->bytes() + clock_page::kGenerationAt, counter, limits,
+                                                &reading, &retries);
   result.ns = reading.ns;
   return result;
 }
@@ -396,7 +395,9 @@ TEST("two-window: at each store the kept copy can be read, and after the last on
   }
 }
 
-TEST("seqlock: between the first store and the last one there is no value; around them there is the right one") {
+TEST(
+    "seqlock: between the first store and the last one there is no value; around them there is the right "
+    "one") {
   const Writing writing{ReaderProtocol::kSeqlock};
   const History history = Publish(writing, 3);
   for (const ReaderKind& kind : ReadersOf(writing)) {
@@ -569,8 +570,9 @@ TEST("latch: the count moves by one, after the copy that it sends readers to is 
     PublishLatch(page.bytes(), ImageOf(start & 7, 100, 100), [&] {
       stores++;
       CHECK_EQ(page.count(), stores < 23 ? start : start + 1);
-      if (stores == 22) CHECK_EQ(LoadWord(page.bytes(), CopyAt(copy) + clock_page::kRawWhole),
-                                 static_cast<uint64_t>(ImageOf(start & 7, 100, 100).raw_whole));
+      if (stores == 22)
+        CHECK_EQ(LoadWord(page.bytes(), CopyAt(copy) + clock_page::kRawWhole),
+                 static_cast<uint64_t>(ImageOf(start & 7, 100, 100).raw_whole));
     });
     CHECK_EQ(stores, 23);
   }
@@ -581,7 +583,8 @@ TEST("two-window: the number above the two bits moves on with every store, and n
     for (uint64_t low = 0; low < 4; low++) {
       for (const bool only : {false, true}) {
         for (const uint64_t first : {uint64_t{0}, uint64_t{1}}) {
-          CHECK_EQ(NextTwoWindowCount(4 * number + low, only, first), 4 * number + 4 + (only ? 2 : 0) + first);
+          CHECK_EQ(NextTwoWindowCount(4 * number + low, only, first),
+                   4 * number + 4 + (only ? 2 : 0) + first);
         }
       }
     }
@@ -630,7 +633,8 @@ TEST("two-window: a writer keeps the only copy offered, else the one whose windo
   }
 }
 
-TEST("a copy of another generation is refused by a tagged reader at each store of the update that brings it") {
+TEST(
+    "a copy of another generation is refused by a tagged reader at each store of the update that brings it") {
   for (const Writing& writing : kWritings) {
     History history = Publish(writing, 0);
     CopyImage image = ImageFor(writing, 2);
@@ -639,7 +643,8 @@ TEST("a copy of another generation is refused by a tagged reader at each store o
     history.moments.clear();
     uint8_t* bytes = history.page.bytes();
     if (writing.protocol == ReaderProtocol::kSeqlock) {
-      PublishSeqlock(bytes, [&] { return image; }, history.Pause());
+      PublishSeqlock(
+          bytes, [&] { return image; }, history.Pause());
     } else if (writing.protocol == ReaderProtocol::kLatch) {
       PublishLatch(bytes, image, history.Pause());
     } else {

@@ -138,17 +138,35 @@ TEST("a handler that was installed before ours is called for a bus error that is
 TEST("a SIGBUS that somebody sends does to the process what it did without us") {
   const auto send = [] {
     kill(getpid(), SIGBUS);
-    // Unless it killed, the mappings are still watched.
+    return kSurvived;
+  };
+  CHECK_EQ(EndOfChild([&] { return AfterOwnFault(InstallDefault, send); }), 1'000 + SIGBUS);
+  const auto plain = [] { signal(SIGBUS, OnSignal); };
+  CHECK_EQ(EndOfChild([&] { return AfterOwnFault(plain, send); }), kHandled);
+  const auto send_and_map = [] {
+    kill(getpid(), SIGBUS);
+    // Mappings are still watched.
     const TestFile file;
     const Mapped mapping = MapFile(file);
     file.Resize(0);
     return LoadWord(mapping->bytes(), 0) == 0 && mapping->IsLost() ? kSurvived : kNotLost;
   };
-  CHECK_EQ(EndOfChild([&] { return AfterOwnFault(InstallDefault, send); }), 1'000 + SIGBUS);
   const auto ignore = [] { signal(SIGBUS, SIG_IGN); };
-  CHECK_EQ(EndOfChild([&] { return AfterOwnFault(ignore, send); }), kSurvived);
-  const auto plain = [] { signal(SIGBUS, OnSignal); };
-  CHECK_EQ(EndOfChild([&] { return AfterOwnFault(plain, send); }), kHandled);
+  CHECK_EQ(EndOfChild([&] { return AfterOwnFault(ignore, send_and_map); }), kSurvived);
+}
+
+TEST("where a page was unmapped nothing is put in place of what follows: a fault there is not ours") {
+  const auto touch = [] {
+    const TestFile file;
+    const uint8_t* was = MapFile(file)->bytes();  // unmapped with that
+    void* again = mmap(const_cast<uint8_t*>(was), kBytes, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE,
+                       file.descriptor(), 0);
+    if (again != was) return kNotLost;
+    file.Resize(0);
+    LoadWord(was, 0);
+    return kSurvived;
+  };
+  CHECK_EQ(EndOfChild([&] { return AfterOwnFault(InstallDefault, touch); }), 1'000 + SIGBUS);
 }
 
 // ---- pages
@@ -346,6 +364,11 @@ TEST("a file that is cut short while it is mapped reads as zeros, and the page t
 }
 
 TEST("a page that is lost to many threads at once is zeros to all of them") {
+#if defined(__SANITIZE_THREAD__)
+  SKIP(
+      "ThreadSanitizer takes the mapping of zeros in one thread for a write that races with the others' "
+      "loads");
+#endif
   for (int i = 0; i < 50; i++) {
     const TestFile file;
     const Mapped mapping = MapFile(file, false);
@@ -478,29 +501,6 @@ TEST("1024 files can be mapped at once, one more is refused, and a place that is
   }
   CHECK_EQ(LoadWord(more->bytes(), 0), 0);
   CHECK(more->IsLost());
-}
-
-TEST("where a page was unmapped nothing is put in its place: a fault there is not ours") {
-  CHECK_EQ(EndOfChild([] {
-             signal(SIGBUS, SIG_DFL);
-             const TestFile file;
-             const uint8_t* was;
-             {
-               const Mapped mapping = MapFile(file);
-               was = mapping->bytes();
-             }
-             // The same place, and somebody else's now.
-             void* again = mmap(const_cast<uint8_t*>(was), kBytes, PROT_READ, MAP_SHARED | MAP_FIXED,
-                                file.descriptor(), 0);
-             if (again != was) return kNotLost;
-             file.Resize(0);
-             struct sigaction ours = {}, none = {};
-             sigaction(SIGBUS, nullptr, &ours);
-             (void)none;
-             LoadWord(was, 0);
-             return kSurvived;
-           }),
-           1'000 + SIGBUS);
 }
 
 }  // namespace

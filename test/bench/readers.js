@@ -55,7 +55,7 @@ function main() {
   const rounds = [[], []];
   for (let i = 0; i < CHILDREN; i++) {
     const found = JSON.parse(execFileSync(process.execPath, [file, '--trial'], { encoding: 'utf8' }));
-    found.forEach((ofKind, kind) => rounds[kind].push(...ofKind));
+    for (const [kind, ofKind] of found.entries()) rounds[kind].push(...ofKind);
   }
   const figures = rounds.map((ofKind) =>
     SUBJECTS.map(({ name }, index) => {

@@ -90,7 +90,7 @@ export interface SimulatedHostOptions {
   cpus?: readonly number[];
   adjtimex?: Partial<Adjtimex>;
   /** What stress of a reader finds, over what a sound one of its protocol does. */
-  stress?: (protocol: ReaderProtocolName, hazard: StressHazardName) => Partial<StressTally>;
+  stress?: ((protocol: ReaderProtocolName, hazard: StressHazardName) => Partial<StressTally>) | undefined;
 }
 
 export interface SimulatedHost {

@@ -6,7 +6,7 @@ import { DEFAULT_MOST_TRIES, type ReadEnd, refusals } from './reading.js';
 import { type LoopRegister, seqlockLoop } from './seqlock.js';
 
 /** Where the words of a pvclock page lie (`struct pvclock_vcpu_time_info`, an ABI of KVM and Xen), bytes. */
-export const PVCLOCK_OFFSETS = {
+const PVCLOCK_OFFSETS = {
   version: 0,
   timestamp: 8,
   systemTime: 16,

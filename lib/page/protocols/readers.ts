@@ -17,11 +17,11 @@ export const OWN_READERS = {
 } as const satisfies Readonly<Record<string, (options: ReaderOptions) => ReaderProgram>>;
 
 /** Name of a reader of our page. */
-export type ReaderProtocolName = keyof typeof OWN_READERS;
+export type OwnReaderName = keyof typeof OWN_READERS;
 
 /** Reads a page once, straight: the page starts at address 0 of `memory`. */
 export function readOwnPage(
-  protocol: ReaderProtocolName,
+  protocol: OwnReaderName,
   options: ReaderOptions,
   memory: StepMemory,
   counter: StepCounter,

@@ -200,7 +200,7 @@ export function retryLoop(options: ReaderOptions, body: readonly ReaderItem[]): 
 }
 
 /** One copy more thrown away. What it held is cleared, so that states with the same future are the same. */
-export function throwAway({ retries }: Registers<ReaderRegister>): Partial<Registers<ReaderRegister>> {
+function throwAway({ retries }: Registers<ReaderRegister>): Partial<Registers<ReaderRegister>> {
   return {
     retries: retries + 1n,
     seen: 0n,

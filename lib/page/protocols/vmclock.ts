@@ -5,7 +5,7 @@ import { DEFAULT_MOST_TRIES, type ReadEnd, refusals } from './reading.js';
 import { type LoopRegister, seqlockLoop } from './seqlock.js';
 
 /** Where the words that a reading needs lie in a VMClock page (include/uapi/linux/vmclock-abi.h), bytes. */
-export const VMCLOCK_OFFSETS = {
+const VMCLOCK_OFFSETS = {
   count: 0x0c,
   disruptionMarker: 0x10,
   periodShift: 0x27,

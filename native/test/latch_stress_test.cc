@@ -1,0 +1,375 @@
+#include "../core/latch_stress.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "../core/cpu_affinity.h"
+#include "../core/reader_bench.h"
+#include "check.h"
+#include "support.h"
+
+namespace latchclock::test {
+namespace {
+
+using enum ReaderProtocol;
+using enum StressHazard;
+
+// Some 30 ms at 2.6 GHz, and longer or shorter elsewhere: nothing here hangs on it.
+constexpr uint64_t kShort = 80'000'000;
+// A window that no writer of a loaded machine misses, and one that is over soon.
+constexpr uint64_t kLongWindow = uint64_t{1} << 38;
+constexpr uint64_t kShortWindow = uint64_t{1} << 17;
+
+constexpr ReaderProtocol kSound[] = {kSeqlock, kLatch, kLatchWindow, kTwoWindow};
+
+// Two, if there are so many.
+std::vector<int> Cpus() {
+  std::vector<int> cpus;
+  CHECK(GetCpuAffinity(&cpus).ok());
+  if (cpus.size() > 2) cpus.resize(2);
+  return cpus;
+}
+
+bool HasWindow(ReaderProtocol protocol) { return protocol != kSeqlock && protocol != kLatch; }
+
+// The request; the CPUs stay the caller's.
+StressRequest Request(ReaderProtocol protocol, StressHazard hazard, const std::vector<int>& cpus) {
+  StressRequest request;
+  request.reader.protocol = protocol;
+  request.hazard = hazard;
+  request.cpus = cpus.data();
+  request.cpu_count = cpus.size();
+  request.most_cycles = kShort;
+  // A reader without a window has to be served in time to be right.
+  request.window_cycles = HasWindow(protocol) ? kShortWindow : kLongWindow;
+  request.stall_cycles = 1'000'000;
+  request.kills = 20;
+  request.seed = 1;
+  return request;
+}
+
+StressTally Run(const StressRequest& request) {
+  StressTally tally;
+  CHECK(RunStress(request, &tally).ok());
+  // Every read ended in one way.
+  CHECK_EQ(tally.values + tally.out_of_window + tally.ran_out + tally.refused_otherwise, tally.reads);
+  CHECK(tally.torn + tally.missing + tally.outside + tally.backwards <= tally.values);
+  CHECK_EQ(tally.backwards > 0, tally.worst_back_ns > 0);
+  CHECK(tally.reads > 0);
+  return tally;
+}
+
+std::vector<ReaderKind> SoundKinds() {
+  std::vector<ReaderKind> kinds;
+  for (const ReaderProtocol protocol : kSound) {
+    kinds.push_back({protocol, ReaderGeneration::kNone, true});
+    kinds.push_back({protocol, ReaderGeneration::kTagged, false});
+  }
+  return kinds;
+}
+
+TEST(
+    "updates at the full rate leave sound readers only whole values of the window, each of which they give") {
+  const std::vector<int> cpus = Cpus();
+  for (const ReaderKind& kind : SoundKinds()) {
+    StressRequest request = Request(kind.protocol, kUpdate, cpus);
+    request.reader = kind;
+    StressTally tally;
+    // No reader is promised to get through beside such a writer; they do now and then, unless a sanitizer
+    // makes their reads longer than the writer's updates are apart.
+    for (int i = 0; i < (kSanitized ? 1 : 10) && tally.values == 0; i++) tally = Run(request);
+    CHECK(kSanitized || tally.values > 0);
+    CHECK(tally.updates > 0);
+    CHECK_EQ(tally.torn, 0);
+    CHECK_EQ(tally.missing, 0);
+    CHECK_EQ(tally.outside, 0);
+    CHECK_EQ(tally.refused_otherwise, 0);
+    CHECK_EQ(tally.kills, 0);
+    // What is ordered: the counter read in the write section, or windows that touch.
+    if (kind.protocol == kSeqlock || kind.protocol == kTwoWindow) CHECK_EQ(tally.backwards, 0);
+    if (!HasWindow(kind.protocol)) CHECK_EQ(tally.out_of_window, 0);
+  }
+}
+
+TEST("a writer that stalls half-way leaves whole values; only seqlock's readers wait for it") {
+  const std::vector<int> cpus = Cpus();
+  for (const ReaderKind& kind : SoundKinds()) {
+    StressRequest request = Request(kind.protocol, kWriterStalled, cpus);
+    request.reader = kind;
+    const StressTally tally = Run(request);
+    CHECK(tally.updates > 0);
+    CHECK_EQ(tally.torn, 0);
+    CHECK_EQ(tally.missing, 0);
+    CHECK_EQ(tally.outside, 0);
+    CHECK_EQ(tally.backwards, 0);
+    CHECK_EQ(tally.refused_otherwise, 0);
+    if (kind.protocol == kSeqlock) CHECK(tally.retries > 1'000);
+    // Each try is lost to an update, of which there are few.
+    if (kind.protocol == kLatch || kind.protocol == kLatchWindow) {
+      CHECK(tally.retries <= (tally.updates + 1) * cpus.size());
+      CHECK_EQ(tally.ran_out, 0);
+    }
+  }
+}
+
+TEST("where no writer comes in time a window refuses, and without one the values are outside") {
+  const std::vector<int> cpus = Cpus();
+  for (const ReaderKind& kind : SoundKinds()) {
+    StressRequest request = Request(kind.protocol, kWindowExpired, cpus);
+    request.reader = kind;
+    request.window_cycles = kShortWindow;
+    const StressTally tally = Run(request);
+    CHECK_EQ(tally.torn, 0);
+    CHECK_EQ(tally.missing, 0);
+    CHECK_EQ(tally.backwards, 0);
+    CHECK_EQ(tally.updates, 0);
+    CHECK_EQ(tally.retries, 0);
+    if (HasWindow(kind.protocol)) {
+      CHECK_EQ(tally.outside, 0);
+      CHECK(tally.out_of_window > 0);
+    } else {
+      CHECK(tally.outside > 0);
+      CHECK_EQ(tally.out_of_window, 0);
+    }
+  }
+}
+
+TEST("a counter behind the base is refused by a window, and taken for the base without one") {
+  const std::vector<int> cpus = Cpus();
+  for (const ReaderKind& kind : SoundKinds()) {
+    StressRequest request = Request(kind.protocol, kCounterBehind, cpus);
+    request.reader = kind;
+    const StressTally tally = Run(request);
+    CHECK_EQ(tally.torn, 0);
+    CHECK_EQ(tally.missing, 0);
+    CHECK_EQ(tally.backwards, 0);
+    if (HasWindow(kind.protocol)) {
+      CHECK_EQ(tally.values, 0);
+      CHECK_EQ(tally.out_of_window, tally.reads);
+    } else {
+      CHECK_EQ(tally.outside, tally.reads);
+    }
+  }
+}
+
+TEST("a writer that is killed anywhere, and followed by the next, leaves no wrong value") {
+#if defined(__SANITIZE_THREAD__)
+  SKIP("ThreadSanitizer's own locks may be held in a child that is killed; the plain build kills");
+#endif
+  const std::vector<int> cpus = Cpus();
+  for (const ReaderProtocol protocol : kSound) {
+    StressRequest request = Request(protocol, kWriterKilled, cpus);
+    request.kills = protocol == kLatchWindow && !kSanitized ? 1'000 : 100;
+    // As long as that takes.
+    request.most_cycles = uint64_t{1} << 40;
+    const StressTally tally = Run(request);
+    CHECK_EQ(tally.kills, request.kills);
+    CHECK(tally.values > 0);
+    CHECK_EQ(tally.torn, 0);
+    CHECK_EQ(tally.missing, 0);
+    CHECK_EQ(tally.outside, 0);
+    CHECK_EQ(tally.refused_otherwise, 0);
+    if (protocol == kSeqlock || protocol == kTwoWindow) CHECK_EQ(tally.backwards, 0);
+    CHECK(tally.killed_inside <= tally.kills);
+    // Who writes without waiting is killed while it writes, mostly.
+    if (!HasWindow(protocol) || protocol == kLatchWindow) CHECK(tally.killed_inside > 0);
+    // Only a seqlock's readers are stopped by a death.
+    if (protocol == kLatch || protocol == kLatchWindow) CHECK_EQ(tally.ran_out, 0);
+  }
+}
+
+TEST("the moments of death end with the time given") {
+#if defined(__SANITIZE_THREAD__)
+  SKIP("ThreadSanitizer's own locks may be held in a child that is killed; the plain build kills");
+#endif
+  const std::vector<int> cpus = Cpus();
+  StressRequest request = Request(kLatchWindow, kWriterKilled, cpus);
+  request.kills = ~uint32_t{0};
+  request.most_cycles = kShort;
+  const StressTally tally = Run(request);
+  CHECK(tally.kills > 0);
+}
+
+TEST("literal-latch-window is caught without a value where the window has expired") {
+  const std::vector<int> cpus = Cpus();
+  for (const StressHazard hazard : {kWindowExpired, kCounterBehind}) {
+    const StressTally tally = Run(Request(kLiteralLatchWindow, hazard, cpus));
+    CHECK(tally.missing > 0);
+    CHECK_EQ(tally.out_of_window, 0);
+    if (hazard == kCounterBehind) CHECK_EQ(tally.missing, tally.reads);
+  }
+}
+
+TEST("literal-two-window is caught with wrong values under updates, and without any on a quiet page") {
+  const std::vector<int> cpus = Cpus();
+  const StressTally busy = Run(Request(kLiteralTwoWindow, kUpdate, cpus));
+  CHECK(busy.torn + busy.missing + busy.outside + busy.backwards > 0);
+  const StressTally quiet = Run(Request(kLiteralTwoWindow, kWindowExpired, cpus));
+  CHECK_EQ(quiet.values, 0);
+  CHECK_EQ(quiet.ran_out, quiet.reads);
+}
+
+TEST("latencies are those of single reads, one behind another, as many as there were and as there is room") {
+  const std::vector<int> cpus = Cpus();
+  constexpr uint64_t kUntouched = ~uint64_t{0};
+  for (const size_t capacity : {size_t{0}, size_t{1}, size_t{101}, size_t{1'000}, size_t{1} << 22}) {
+    std::vector<uint64_t> latencies(capacity + 8, kUntouched);
+    StressRequest request = Request(kLatchWindow, kUpdate, cpus);
+    request.latencies = latencies.data();
+    request.latency_capacity = capacity;
+    const StressTally tally = Run(request);
+    CHECK(tally.latencies <= capacity);
+    // Each reader has an equal part, and fills it if it can.
+    const size_t part = capacity / cpus.size();
+    CHECK(tally.latencies <= part * cpus.size());
+    CHECK(tally.latencies <= tally.reads);
+    if (part * cpus.size() >= tally.reads) CHECK_EQ(tally.latencies, tally.reads);
+    for (size_t i = 0; i < tally.latencies; i++) {
+      if (!CHECK(latencies[i] > 0 && latencies[i] < uint64_t{1} << 40)) break;
+    }
+    // Nothing past the end.
+    for (size_t i = capacity; i < latencies.size(); i++) CHECK_EQ(latencies[i], kUntouched);
+  }
+}
+
+TEST("one CPU is enough, and readers on one CPU may be several") {
+  std::vector<int> cpus = Cpus();
+  cpus.resize(1);
+  const StressTally one = Run(Request(kLatchWindow, kUpdate, cpus));
+  CHECK_EQ(one.torn + one.missing + one.outside, 0);
+  cpus.push_back(cpus[0]);
+  cpus.push_back(cpus[0]);
+  const StressTally many = Run(Request(kLatchWindow, kUpdate, cpus));
+  CHECK_EQ(many.torn + many.missing + many.outside, 0);
+}
+
+TEST("what cannot be run is refused: no CPU, a CPU that is not there, a window too short or too long") {
+  const std::vector<int> cpus = Cpus();
+  const auto refused = [](const StressRequest& request) {
+    StressTally tally;
+    const Outcome outcome = RunStress(request, &tally);
+    CHECK_EQ(tally.reads, 0);
+    return outcome;
+  };
+  for (const StressHazard hazard : {kUpdate, kWriterKilled}) {
+    StressRequest request = Request(kLatchWindow, hazard, cpus);
+    request.cpu_count = 0;
+    CHECK_EQ(refused(request).status, Status::kBadArgument);
+    // The low 16 bits of a window's length are taken by the hash.
+    for (const uint64_t window : {uint64_t{0}, uint64_t{1}, uint64_t{0xffff}, (uint64_t{1} << 39) + 1,
+                                  uint64_t{1} << 63, ~uint64_t{0}}) {
+      request = Request(kLatchWindow, hazard, cpus);
+      request.window_cycles = window;
+      CHECK_EQ(refused(request).status, Status::kBadArgument);
+    }
+  }
+  for (const uint64_t window : {uint64_t{0x1'0000}, uint64_t{1} << 39}) {
+    StressRequest request = Request(kLatchWindow, kCounterBehind, cpus);
+    request.most_cycles = 1'000'000;
+    request.window_cycles = window;
+    StressTally tally;
+    CHECK(RunStress(request, &tally).ok());
+  }
+  const std::vector<int> none = {1'000'000};
+  CHECK_EQ(refused(Request(kLatchWindow, kUpdate, none)).status, Status::kSystemCall);
+}
+
+TEST("a run that gets no time ends") {
+  const std::vector<int> cpus = Cpus();
+  for (const StressHazard hazard : {kUpdate, kWriterStalled, kWindowExpired, kCounterBehind, kWriterKilled}) {
+    StressRequest request = Request(kLatchWindow, hazard, cpus);
+    request.most_cycles = 0;
+    StressTally tally;
+    CHECK(RunStress(request, &tally).ok());
+    CHECK_EQ(tally.kills, 0);
+  }
+}
+
+// ---- timing
+
+// The least of several runs: what else the machine does only makes one longer.
+uint64_t LeastCycles(const BenchRequest& request) {
+  uint64_t least = ~uint64_t{0};
+  for (int i = 0; i < 7; i++) {
+    uint64_t cycles = 0;
+    if (!CHECK(TimeReads(request, &cycles).ok())) return 0;
+    least = std::min(least, cycles);
+  }
+  return least;
+}
+
+std::vector<ReaderKind> TimedKinds() {
+  std::vector<ReaderKind> kinds;
+  for (const ReaderProtocol protocol : kSound) {
+    for (uint32_t generation = 0; generation < kReaderGenerations; generation++) {
+      for (const bool wide : {false, true}) {
+        kinds.push_back({protocol, static_cast<ReaderGeneration>(generation), wide});
+      }
+    }
+  }
+  return kinds;
+}
+
+TEST("every subject takes some time, chained or not") {
+  for (uint32_t subject = 0; subject < kBenchSubjects; subject++) {
+    for (const bool chained : {false, true}) {
+      BenchRequest request;
+      request.subject = static_cast<BenchSubject>(subject);
+      request.chained = chained;
+      request.reads = 2'000;
+      uint64_t cycles = 0;
+      const Outcome outcome = TimeReads(request, &cycles);
+      if (outcome.status == Status::kCounterUnsupported || outcome.status == Status::kNoVdso) continue;
+      CHECK(outcome.ok());
+      // A step of the counter is tens of cycles; so many reads take more.
+      CHECK(cycles > 2'000);
+    }
+  }
+}
+
+TEST(
+    "every sound reader can be timed, chained or not, and takes longer than the bare counter that it reads") {
+  constexpr uint32_t kReads = 20'000;
+  for (const bool chained : {false, true}) {
+    BenchRequest bare;
+    bare.subject = BenchSubject::kRdtsc;
+    bare.chained = chained;
+    bare.reads = kReads;
+    const uint64_t least = LeastCycles(bare);
+    for (const ReaderKind& kind : TimedKinds()) {
+      BenchRequest request;
+      request.reader = kind;
+      request.chained = chained;
+      request.reads = kReads;
+      CHECK(LeastCycles(request) > least);
+    }
+  }
+}
+
+TEST("more reads take longer: the loop is not left out") {
+  for (const ReaderProtocol protocol : kSound) {
+    BenchRequest request;
+    request.reader.protocol = protocol;
+    request.reads = 1'000;
+    const uint64_t few = LeastCycles(request);
+    request.reads = 64'000;
+    CHECK(LeastCycles(request) > 8 * few);
+    request.reads = 0;
+    CHECK(LeastCycles(request) < few);
+  }
+}
+
+TEST("a literal reader is not timed: on a quiet page it has no value") {
+  for (const ReaderProtocol protocol : {kLiteralLatchWindow, kLiteralTwoWindow}) {
+    BenchRequest request;
+    request.reader.protocol = protocol;
+    request.reads = 10;
+    uint64_t cycles = 0;
+    CHECK_EQ(TimeReads(request, &cycles).status, Status::kBadArgument);
+    CHECK_EQ(cycles, 0);
+  }
+}
+
+}  // namespace
+}  // namespace latchclock::test
