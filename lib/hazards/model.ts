@@ -48,7 +48,10 @@ export type CellVerdict = 'safe' | 'lags' | 'unsafe' | 'not-applicable';
 /** `free`: reads end by themselves; `waits`: they go on until the writer does; `refuses`: some end without a value. */
 export type Progress = 'free' | 'waits' | 'refuses';
 
-/** How long single reads took, nanoseconds, each known to the two fenced counter readings around it. */
+/**
+ * How long single reads took, nanoseconds, by fenced counter readings around each; percentiles are known to a sixteenth
+ * (upwards), the longest to the counter's step.
+ */
 export interface Latencies {
   samples: number;
   p50: number;

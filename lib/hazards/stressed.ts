@@ -1,6 +1,6 @@
-import { quantileSorted } from 'simple-statistics';
 import { type Host, kernelCounterHz, orNull } from '../host/host.js';
 import {
+  LATENCY_BUCKETS,
   ReaderGeneration,
   type ReaderGenerationName,
   ReaderProtocol,
@@ -26,7 +26,6 @@ export interface StressResult {
 
 // Of a counter whose rate is not known: long enough for one of 5 GHz, and no longer than that many times over.
 const UNKNOWN_HZ = 2e9;
-const LATENCY_SAMPLES = 65_536;
 const STALL_MS = 2;
 /** Shorter than the stall, so that it ends in the middle of it. */
 const SHORT_WINDOW_MS = 1.2;
@@ -57,11 +56,29 @@ function windowCycles(protocol: ReaderProtocolName, hazard: StressHazardName, hz
   }
 }
 
-function latenciesOf(cycles: BigInt64Array, hz: number): Latencies | null {
-  if (cycles.length === 0) return null;
-  const ns = Array.from(cycles, (value) => (Number(value) / hz) * 1e9).sort((a, b) => a - b);
-  const at = (share: number): number => quantileSorted(ns, share);
-  return { samples: ns.length, p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
+const EXACT_CYCLES = 16;
+
+/** The most cycles that fall into a bucket of the addon's. */
+function upperCycles(bucket: number): number {
+  if (bucket < EXACT_CYCLES) return bucket;
+  const power = Math.floor(bucket / EXACT_CYCLES) - 1;
+  return (EXACT_CYCLES + (bucket % EXACT_CYCLES) + 1) * 2 ** power - 1;
+}
+
+/** Percentiles of latencies, each the upper end of its bucket; null where none were counted. */
+export function latenciesOf(counts: BigInt64Array, longestCycles: number, hz: number): Latencies | null {
+  const samples = Number(counts.reduce((sum, count) => sum + count, 0n));
+  if (samples === 0) return null;
+  const ns = (cycles: number): number => (Math.min(cycles, longestCycles) / hz) * 1e9;
+  const at = (share: number): number => {
+    let below = 0;
+    const bucket = counts.findIndex((count) => {
+      below += Number(count);
+      return below >= share * samples;
+    });
+    return ns(upperCycles(bucket));
+  };
+  return { samples, p50: at(0.5), p99: at(0.99), p999: at(0.999), max: ns(longestCycles) };
 }
 
 /**
@@ -79,7 +96,7 @@ export function stress(
 ): StressResult {
   const hz = orNull(() => kernelCounterHz(host)) ?? UNKNOWN_HZ;
   const seconds = hazard === 'writer-killed' ? MOST_SECONDS : amount.milliseconds / 1000;
-  const latencies = new BigInt64Array(hazard === 'writer-stalled' ? LATENCY_SAMPLES : 0);
+  const latencies = new BigInt64Array(hazard === 'writer-stalled' ? LATENCY_BUCKETS : 0);
   const tally = host.addon.latchStress(
     ReaderProtocol[reader.protocol],
     ReaderGeneration[reader.generation],
@@ -93,7 +110,7 @@ export function stress(
     amount.seed,
     latencies,
   );
-  return { tally, latencyNs: latenciesOf(latencies.subarray(0, tally.latencies), hz) };
+  return { tally, latencyNs: latenciesOf(latencies, tally.longestCycles, hz) };
 }
 
 /** Wrong values of any kind. */
@@ -107,10 +124,10 @@ export function verdictOf(tally: StressTally): CellVerdict {
   return tally.backwards > 0 ? 'lags' : 'safe';
 }
 
-/** How reads ended. One that had to try again and again, on average, waited for its writer. */
+/** How reads ended. */
 export function progressOf(tally: StressTally): Progress {
   if (tally.outOfWindow + tally.ranOut + tally.refusedOtherwise > 0) return 'refuses';
-  return tally.retries > tally.reads ? 'waits' : 'free';
+  return tally.waited > 0 ? 'waits' : 'free';
 }
 
 /** Two runs of one reader as one. */
@@ -118,5 +135,6 @@ export function addTallies(a: StressTally, b: StressTally): StressTally {
   const sum = { ...a };
   for (const key of Object.keys(a) as (keyof StressTally)[]) sum[key] += b[key];
   sum.worstBackNs = Math.max(a.worstBackNs, b.worstBackNs);
+  sum.longestCycles = Math.max(a.longestCycles, b.longestCycles);
   return sum;
 }

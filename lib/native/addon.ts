@@ -188,6 +188,8 @@ export interface StressTally {
   refusedOtherwise: number;
   /** Copies thrown away, and turns waited for the writer. */
   retries: number;
+  /** Reads that took a hundred turns or more: those waited for their writer. */
+  waited: number;
   updates: number;
   kills: number;
   /** Writers that were killed in the middle of an update. */
@@ -201,9 +203,14 @@ export interface StressTally {
   /** Values below one that another read had returned before the read began, and the largest step back. */
   backwards: number;
   worstBackNs: number;
-  /** Words written to the buffer for latencies. */
-  latencies: number;
+  /** The longest single read, cycles; 0 where latencies were not counted. */
+  longestCycles: number;
 }
+
+/**
+ * Buckets in which the addon counts latencies: exact below 16 cycles, then 16 to each power of two.
+ */
+export const LATENCY_BUCKETS = 976;
 
 /** What the timing of readers is held beside. The numbers are the addon's. */
 export const BenchSubject = { rdtsc: 0, 'lfence-rdtsc': 1, rdtscp: 2, vdso: 3, reader: 4 } as const;
@@ -379,7 +386,8 @@ export interface Addon {
 
   /**
    * Lets a reader on each of `cpus` read a page of its own against a writer on the last of them, for `mostCycles`, or
-   * until so many writers were killed. Cycles of single reads go to `latencies`.
+   * until so many writers were killed. `latencies` is empty, or has {@link LATENCY_BUCKETS} counts of single reads by the
+   * cycles that they took, which are added to.
    */
   latchStress(
     protocol: (typeof ReaderProtocol)[ReaderProtocolName],

@@ -27,9 +27,15 @@ Napi::Value LatchStress(const Napi::CallbackInfo& info) {
   request.stall_cycles = static_cast<uint64_t>(arguments.Integer(7, "stallCycles", 0, kMostCycles));
   request.kills = static_cast<uint32_t>(arguments.Integer(8, "kills", 0, 1'000'000));
   request.seed = arguments.Unsigned64(9, "seed");
-  request.latencies =
-      reinterpret_cast<uint64_t*>(arguments.Words64(10, "latencies", &request.latency_capacity));
+  size_t buckets = 0;
+  int64_t* latencies = arguments.Words64(10, "latencies", &buckets);
   if (!arguments.ok()) return {};
+  if (buckets != 0 && buckets != kLatencyBuckets) {
+    ThrowError(env, "ERR_BAD_ARGUMENT", "the argument latencies has another number of buckets",
+               arguments.function());
+    return {};
+  }
+  if (buckets != 0) request.latencies = reinterpret_cast<uint64_t*>(latencies);
   request.cpus = cpus.data();
   request.cpu_count = cpus.size();
 
@@ -42,6 +48,7 @@ Napi::Value LatchStress(const Napi::CallbackInfo& info) {
   SetCount(result, "ranOut", tally.ran_out);
   SetCount(result, "refusedOtherwise", tally.refused_otherwise);
   SetCount(result, "retries", tally.retries);
+  SetCount(result, "waited", tally.waited);
   SetCount(result, "updates", tally.updates);
   SetCount(result, "kills", tally.kills);
   SetCount(result, "killedInside", tally.killed_inside);
@@ -50,7 +57,7 @@ Napi::Value LatchStress(const Napi::CallbackInfo& info) {
   SetCount(result, "outside", tally.outside);
   SetCount(result, "backwards", tally.backwards);
   SetCount(result, "worstBackNs", tally.worst_back_ns);
-  SetCount(result, "latencies", tally.latencies);
+  SetCount(result, "longestCycles", tally.longest);
   return result;
 }
 

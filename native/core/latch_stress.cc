@@ -25,6 +25,7 @@ constexpr int64_t kNoValue = INT64_MIN;
 constexpr uint64_t kHashMask = 0xffff;
 // What a reader that waits for a dead writer gives up after: a killed one never comes back.
 constexpr uint32_t kSpinsForTheDead = 2'000;
+constexpr uint64_t kTurnsOfWaiting = 100;
 // A sound reader is never lapped so often; one that loops for the wrong reason is found out soon.
 constexpr uint32_t kMostTries = 1u << 14;
 
@@ -166,6 +167,7 @@ class StressWriter {
 struct alignas(kCacheLine) PerReader {
   StressTally tally;
   Outcome outcome;
+  std::vector<uint64_t> latencies;  // empty: not counted
 };
 
 struct Context {
@@ -182,17 +184,22 @@ struct Context {
 
 // One read, held against the copy that it says it used.
 void ReadOnce(const Context& context, ReadFunction<HardwareCounter> read, const ReadLimits& limits,
-              uint64_t* latencies, size_t capacity, std::atomic<int64_t>* highest, StressTally* tally) {
+              std::vector<uint64_t>* latencies, std::atomic<int64_t>* highest, StressTally* tally) {
   // Acquire: that read ended before this one starts.
   const int64_t floor = highest->load(std::memory_order_acquire);
   ClockReading reading;
   reading.ns = kNoValue;
+  const uint64_t retries_before = tally->retries;
   const uint64_t before = FencedRdtsc();
   const ReadEnd end = read(context.page, kSlot, context.page + clock_page::kGenerationAt, {}, limits,
                            &reading, &tally->retries);
   const uint64_t after = FencedRdtsc();
-  if (tally->latencies < capacity) latencies[tally->latencies++] = after - before;
+  if (!latencies->empty()) {
+    (*latencies)[LatencyBucket(after - before)]++;
+    tally->longest = std::max(tally->longest, after - before);
+  }
   tally->reads++;
+  tally->waited += tally->retries - retries_before >= kTurnsOfWaiting;
   switch (end) {
     case ReadEnd::kValue:
       break;
@@ -298,11 +305,8 @@ void Work(size_t thread, void* argument) {
   const auto read = FindReader<HardwareCounter, Words::kAll>(request.reader);
   ReadLimits limits;
   limits.most_tries = kMostTries;
-  // Each reader has its part of the latencies.
-  const size_t capacity = request.latency_capacity / request.cpu_count;
-  uint64_t* latencies = request.latencies + capacity * thread;
   while (!context->stop.load(std::memory_order_relaxed)) {
-    ReadOnce(*context, read, limits, latencies, capacity, &context->highest, &own.tally);
+    ReadOnce(*context, read, limits, &own.latencies, &context->highest, &own.tally);
   }
 }
 
@@ -313,12 +317,14 @@ void Add(const StressTally& part, StressTally* sum) {
   sum->ran_out += part.ran_out;
   sum->refused_otherwise += part.refused_otherwise;
   sum->retries += part.retries;
+  sum->waited += part.waited;
   sum->updates += part.updates;
   sum->torn += part.torn;
   sum->missing += part.missing;
   sum->outside += part.outside;
   sum->backwards += part.backwards;
   sum->worst_back_ns = std::max(sum->worst_back_ns, part.worst_back_ns);
+  sum->longest = std::max(sum->longest, part.longest);
 }
 
 // Lets processes write and die. In the child only what is safe after a fork of a process with threads: no
@@ -374,7 +380,7 @@ class Deaths {
     ReadLimits limits;
     limits.most_spins = kSpinsForTheDead;
     limits.most_tries = kMostTries;
-    ReadOnce(context_, read_, limits, nullptr, 0, &highest_, tally);
+    ReadOnce(context_, read_, limits, &no_latencies_, &highest_, tally);
   }
 
   [[noreturn]] void WriteUntilKilled(pid_t parent) {
@@ -397,6 +403,7 @@ class Deaths {
   const Context& context_;
   std::atomic<int64_t>& highest_;
   std::atomic<uint64_t>* inside_;
+  std::vector<uint64_t> no_latencies_;
   ReadFunction<HardwareCounter> read_ = FindReader<HardwareCounter, Words::kAll>(request_.reader);
 };
 
@@ -419,6 +426,9 @@ Outcome RunStress(const StressRequest& request, StressTally* tally) {
   context.page = mapping->bytes();
   context.origin = FencedRdtsc();
   context.readers = std::vector<PerReader>(request.cpu_count + 1);
+  if (request.latencies != nullptr) {
+    for (PerReader& reader : context.readers) reader.latencies.assign(kLatencyBuckets, 0);
+  }
   StoreWord(context.page, clock_page::kGenerationAt, kGeneration);
   const bool changing = request.hazard == StressHazard::kUpdate;
   StressWriter first(context.page, request.reader.protocol,
@@ -443,15 +453,12 @@ Outcome RunStress(const StressRequest& request, StressTally* tally) {
   cpus.push_back(cpus.back());
   const Outcome started = RunPinned(cpus.data(), cpus.size(), Work, &context);
   if (!started.ok()) return started;
-  const size_t capacity = request.latency_capacity / request.cpu_count;
-  for (size_t i = 0; i < context.readers.size(); i++) {
-    const PerReader& reader = context.readers[i];
+  for (const PerReader& reader : context.readers) {
     if (!reader.outcome.ok()) return reader.outcome;
     Add(reader.tally, tally);
-    // The parts one behind another.
-    std::copy_n(request.latencies + capacity * i, i < request.cpu_count ? reader.tally.latencies : 0,
-                request.latencies + tally->latencies);
-    tally->latencies += reader.tally.latencies;
+    for (size_t bucket = 0; bucket < reader.latencies.size(); bucket++) {
+      request.latencies[bucket] += reader.latencies[bucket];
+    }
   }
   return {};
 }

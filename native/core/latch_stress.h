@@ -18,6 +18,17 @@ enum class StressHazard : uint32_t {
 };
 inline constexpr uint32_t kStressHazards = 5;
 
+// Buckets of latencies: exact below 16 cycles, then 16 to each power of two, so that a bucket is a sixteenth
+// wide.
+inline constexpr size_t kLatencyBuckets = 976;
+
+// The bucket of a latency.
+inline size_t LatencyBucket(uint64_t cycles) {
+  if (cycles < 16) return static_cast<size_t>(cycles);
+  const int power = 63 - __builtin_clzll(cycles);
+  return static_cast<size_t>(16 * (power - 3) + ((cycles >> (power - 4)) & 15));
+}
+
 struct StressRequest {
   ReaderKind reader;
   StressHazard hazard = StressHazard::kUpdate;
@@ -26,10 +37,10 @@ struct StressRequest {
   uint64_t most_cycles = 0;    // how long
   uint64_t window_cycles = 0;  // the least length of a window, up to 2^39
   uint64_t stall_cycles = 0;
-  uint32_t kills = 0;             // of kWriterKilled, which ends after so many
-  uint64_t seed = 0;              // of the moments of death
-  uint64_t* latencies = nullptr;  // cycles that single reads took, while there is room
-  size_t latency_capacity = 0;
+  uint32_t kills = 0;  // of kWriterKilled, which ends after so many
+  uint64_t seed = 0;   // of the moments of death
+  // kLatencyBuckets counts of single reads by the cycles that they took, added to; null: not counted.
+  uint64_t* latencies = nullptr;
 };
 
 struct StressTally {
@@ -39,6 +50,9 @@ struct StressTally {
   uint64_t ran_out = 0;
   uint64_t refused_otherwise = 0;
   uint64_t retries = 0;
+  // Reads that took a hundred turns or more: those waited for their writer. A reader that is only lapped,
+  // however fast, is so a few times in a row.
+  uint64_t waited = 0;
   uint64_t updates = 0;
   uint64_t kills = 0;
   uint64_t killed_inside = 0;  // of these, in the middle of an update
@@ -51,7 +65,8 @@ struct StressTally {
   // nanoseconds.
   uint64_t backwards = 0;
   uint64_t worst_back_ns = 0;
-  size_t latencies = 0;
+  // The longest single read, cycles; 0 where latencies are not counted.
+  uint64_t longest = 0;
 };
 
 // Readers of one kind against a writer of their protocol, on the real counter, on a page of their own. Torn

@@ -1,22 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { bearsOut, expectedUnderStress, hasWindow } from '../../lib/hazards/expected.ts';
 import { HAZARD_NAMES, MATRIX_READERS, PROTOCOLS } from '../../lib/hazards/model.ts';
-import { addTallies, progressOf, stress, verdictOf } from '../../lib/hazards/stressed.ts';
+import { addTallies, latenciesOf, progressOf, stress, verdictOf } from '../../lib/hazards/stressed.ts';
 import { openMachine } from '../../lib/host/host.ts';
 import type { StressTally } from '../../lib/native/addon.ts';
 
 const NOTHING: StressTally = {
-  ...{ reads: 100, values: 100, outOfWindow: 0, ranOut: 0, refusedOtherwise: 0, retries: 0, updates: 10 },
-  ...{
-    kills: 0,
-    killedInside: 0,
-    torn: 0,
-    missing: 0,
-    outside: 0,
-    backwards: 0,
-    worstBackNs: 0,
-    latencies: 0,
-  },
+  ...{ reads: 100, values: 100, outOfWindow: 0, ranOut: 0, refusedOtherwise: 0, retries: 0, waited: 0 },
+  ...{ updates: 10, kills: 0, killedInside: 0, torn: 0, missing: 0, outside: 0 },
+  ...{ backwards: 0, worstBackNs: 0, longestCycles: 0 },
 };
 
 describe('the verdict on a run', () => {
@@ -48,15 +40,35 @@ describe('progress', () => {
     expect(progressOf({ ...NOTHING, [kind]: 1 })).toBe('refuses');
   });
 
-  test('waits where a read takes more turns than one on average, else is free', () => {
-    expect(progressOf({ ...NOTHING, retries: 101 })).toBe('waits');
-    expect(progressOf({ ...NOTHING, retries: 100 })).toBe('free');
+  test('waits where a read waited for its writer, else is free however often copies were thrown away', () => {
+    expect(progressOf({ ...NOTHING, waited: 1 })).toBe('waits');
+    expect(progressOf({ ...NOTHING, retries: 1_000_000 })).toBe('free');
   });
 });
 
 test('two runs add up, but for the largest step back', () => {
   const sum = addTallies({ ...NOTHING, torn: 1, worstBackNs: 5 }, { ...NOTHING, torn: 2, worstBackNs: 3 });
   expect(sum).toMatchObject({ reads: 200, torn: 3, worstBackNs: 5 });
+});
+
+describe('latencies', () => {
+  test('are null where none were counted', () => {
+    expect(latenciesOf(new BigInt64Array(0), 0, 1e9)).toBeNull();
+    expect(latenciesOf(new BigInt64Array(976), 0, 1e9)).toBeNull();
+  });
+
+  test('are told by the upper end of their bucket, the longest exactly', () => {
+    const counts = new BigInt64Array(976);
+    counts[7] = 500n; // 7 cycles
+    counts[16] = 490n; // 16 cycles
+    counts[47] = 9n; // 62 and 63 cycles
+    counts[112] = 1n; // 1024 to 1087 cycles
+    const found = latenciesOf(counts, 1_030, 1e9);
+    const expected = { samples: 1_000, p50: 7, p99: 16, p999: 63, max: 1_030 };
+    expect(Object.keys(found ?? {})).toEqual(Object.keys(expected));
+    for (const [name, value] of Object.entries(expected))
+      expect(found?.[name as keyof typeof expected], name).toBeCloseTo(value, 6);
+  });
 });
 
 test('the matrix has each sound protocol with and without generation, the others once', () => {
@@ -111,7 +123,10 @@ describe('on the real counter', () => {
 
   test('while its writer stalls a seqlock waits, and says how long; a latch does not', () => {
     const run = (protocol: 'seqlock' | 'latch') =>
-      stress(host, { protocol, generation: 'none', wide: true }, 'writer-stalled', cpus, amount);
+      stress(host, { protocol, generation: 'none', wide: true }, 'writer-stalled', cpus, {
+        ...amount,
+        milliseconds: 100,
+      });
     const [seqlock, latch] = [run('seqlock'), run('latch')];
     expect(progressOf(seqlock.tally)).toBe('waits');
     expect(progressOf(latch.tally)).toBe('free');

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { createAnonymousPage, createMemfdPage } from '../../lib/host/clock-page-memory.ts';
 import { openPageClock } from '../../lib/host/page-clock.ts';
 import {
+  BenchSubject,
   type ClockPageMemory,
   ReadEnd,
   ReaderGeneration,
@@ -212,6 +213,20 @@ describe('pages of hypervisors: on any bytes, native reader and step program end
   });
 });
 
+describe('timing of reads', () => {
+  test.each(Object.keys(BenchSubject) as (keyof typeof BenchSubject)[])(
+    '%s takes longer the more there are',
+    (subject) => {
+      const cycles = (reads: number): number =>
+        addon.timeReads(BenchSubject[subject], ReaderProtocol['two-window'], 1, true, true, reads);
+      cycles(10_000);
+      // The least of some: another process may have had the CPU meanwhile.
+      const least = (reads: number): number => Math.min(...Array.from({ length: 9 }, () => cycles(reads)));
+      expect(least(20_000)).toBeGreaterThan(2 * least(1_000));
+    },
+  );
+});
+
 // ---- Writers
 
 const HEADER: ClockPageHeader = {
@@ -407,7 +422,7 @@ describe('bad arguments are refused with the one class', () => {
       () => addon.latchStress(0, 0, true, any(5), Uint32Array.of(0), 1, 1 << 20, 0, 0, 0n, none),
     ],
     ['a window too short', () => addon.latchStress(0, 0, true, 0, Uint32Array.of(0), 1, 5, 0, 0, 0n, none)],
-    ['a reader that cannot be timed', () => addon.timeReads(4, 4, 0, true, false, 10)],
+    ['a reader that cannot be timed', () => addon.timeReads(BenchSubject.reader, 4, 0, true, false, 10)],
   ];
   test.each(calls)('%s', (_, call) => {
     expect(call).toThrow(expect.objectContaining({ name: 'LatchclockError' }));
