@@ -195,7 +195,9 @@ TEST("a memfd's page is sealed: it can neither shrink nor grow, nor can the seal
     CHECK_EQ(ftruncate(file, bytes), -1);
     CHECK_EQ(errno, EPERM);
   }
-  CHECK_EQ(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE), -1);
+  // A seal that would be possible beside a writable mapping, were the seals not sealed.
+  CHECK_EQ(fcntl(file, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+  CHECK_EQ(errno, EPERM);
   CHECK((fcntl(file, F_GETFD) & FD_CLOEXEC) != 0);
   // The descriptor is the caller's, and another mapping of it is the same page.
   Mapped other;
