@@ -213,27 +213,53 @@ TEST("literal-two-window is caught with wrong values under updates, and without 
   CHECK_EQ(quiet.ran_out, quiet.reads);
 }
 
-TEST("latencies are those of single reads, one behind another, as many as there were and as there is room") {
-  const std::vector<int> cpus = Cpus();
-  constexpr uint64_t kUntouched = ~uint64_t{0};
-  for (const size_t capacity : {size_t{0}, size_t{1}, size_t{101}, size_t{1'000}, size_t{1} << 22}) {
-    std::vector<uint64_t> latencies(capacity + 8, kUntouched);
-    StressRequest request = Request(kLatchWindow, kUpdate, cpus);
-    request.latencies = latencies.data();
-    request.latency_capacity = capacity;
-    const StressTally tally = Run(request);
-    CHECK(tally.latencies <= capacity);
-    // Each reader has an equal part, and fills it if it can.
-    const size_t part = capacity / cpus.size();
-    CHECK(tally.latencies <= part * cpus.size());
-    CHECK(tally.latencies <= tally.reads);
-    if (part * cpus.size() >= tally.reads) CHECK_EQ(tally.latencies, tally.reads);
-    for (size_t i = 0; i < tally.latencies; i++) {
-      if (!CHECK(latencies[i] > 0 && latencies[i] < uint64_t{1} << 40)) break;
-    }
-    // Nothing past the end.
-    for (size_t i = capacity; i < latencies.size(); i++) CHECK_EQ(latencies[i], kUntouched);
+TEST("every latency has a bucket, a sixteenth wide at the most, and the buckets are in order") {
+  CHECK_EQ(LatencyBucket(0), 0);
+  CHECK_EQ(LatencyBucket(15), 15);
+  CHECK_EQ(LatencyBucket(16), 16);
+  CHECK_EQ(LatencyBucket(31), 31);
+  CHECK_EQ(LatencyBucket(32), LatencyBucket(33));
+  CHECK_EQ(LatencyBucket(34), LatencyBucket(32) + 1);
+  CHECK_EQ(LatencyBucket(~uint64_t{0}), kLatencyBuckets - 1);
+  Random random(1);
+  for (int i = 0; i < 100'000; i++) {
+    const uint64_t cycles = random.Next() >> random.Below(64);
+    const uint64_t more = cycles + cycles / 16 + 1;
+    if (more < cycles) continue;
+    if (!CHECK(LatencyBucket(more - 1) - LatencyBucket(cycles) <= 1)) return;
+    if (!CHECK(LatencyBucket(more) > LatencyBucket(cycles))) return;
   }
+}
+
+TEST("every read is counted by its latency, once, and the longest is in the last bucket that is not empty") {
+  const std::vector<int> cpus = Cpus();
+  StressRequest request = Request(kLatchWindow, kUpdate, cpus);
+  std::vector<uint64_t> latencies(kLatencyBuckets, 0);
+  request.latencies = latencies.data();
+  const StressTally tally = Run(request);
+  uint64_t counted = 0;
+  size_t last = 0;
+  for (size_t bucket = 0; bucket < latencies.size(); bucket++) {
+    counted += latencies[bucket];
+    if (latencies[bucket] > 0) last = bucket;
+  }
+  CHECK(tally.reads > 0);
+  CHECK_EQ(counted, tally.reads);
+  CHECK_EQ(LatencyBucket(tally.longest), last);
+}
+
+TEST("without buckets no latency is taken") {
+  const std::vector<int> cpus = Cpus();
+  CHECK_EQ(Run(Request(kLatchWindow, kUpdate, cpus)).longest, 0);
+}
+
+TEST("a seqlock's readers wait for a writer that stalls, a latch's do not") {
+  const std::vector<int> cpus = Cpus();
+  StressRequest request = Request(kSeqlock, kWriterStalled, cpus);
+  request.most_cycles *= 3;
+  CHECK(Run(request).waited > 0);
+  request.reader.protocol = kLatch;
+  CHECK_EQ(Run(request).waited, 0);
 }
 
 TEST("one CPU is enough, and readers on one CPU may be several") {
