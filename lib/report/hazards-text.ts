@@ -36,8 +36,8 @@ function readerLabel({ protocol, generation }: Pick<Cell, 'protocol' | 'generati
   return generation && !protocol.startsWith('untagged') ? `${name} +gen` : name;
 }
 
-function verdictWord({ verdict, holds, progress }: Cell, colors: Colors): [string, string] {
-  const marked = holds ? verdict : `${verdict} !`;
+function verdictWord({ verdict, expected, holds, progress }: Cell, colors: Colors): [string, string] {
+  const marked = !holds ? `${verdict} !` : verdict === expected ? verdict : `${verdict} ~`;
   const word =
     verdict === 'safe'
       ? colors.green(marked)
@@ -147,6 +147,9 @@ export function hazardsText(report: HazardReport, style: TextStyle): string {
     hostLines(report.host, style),
     colors.bold('stressed: threads and processes on the real counter'),
     run === 0 ? '' : matrix(applicable, shown, style),
+    applicable.some(({ holds, verdict: found, expected }) => holds && found !== expected)
+      ? ' ~ may lag, and was not caught at it in this run'
+      : '',
     remarkLines(applicable, style),
     latencyLines(applicable, style),
     left.length === 0 ? '' : columns(style, [], [[`Not made to happen by threads: ${left.join(', ')}.`]]),

@@ -31,6 +31,9 @@ describe('the matrix', () => {
     expect(report.cells.filter(({ holds }) => !holds)).toEqual([]);
     expect(report).toMatchObject({ run: 66, unexpected: 0, interrupted: false });
     expect(text(report)).toContain('held: 66 cells, 0 not as expected');
+    // The simulated readers never lag: that is told apart from being safe.
+    expect(text(report)).toMatch(/ latch +safe ~/);
+    expect(text(report)).toContain('~ may lag, and was not caught at it');
   });
 
   test('a sound reader that is torn once is not as expected, and is told with its counts', async () => {

@@ -103,7 +103,7 @@ describe('on the real counter', () => {
           const { tally } = stress(host, { protocol, generation: 'tagged', wide }, hazard, cpus, amount);
           expect(tally, hazard).toMatchObject({ torn: 0, missing: 0 });
           // Beside a killed writer a seqlock may have no value at all, where the machine is busy.
-        expect(tally.reads, hazard).toBeGreaterThan(0);
+          expect(tally.reads, hazard).toBeGreaterThan(0);
         }
       }
     },
