@@ -25,10 +25,10 @@ async function stressAll(
   const found = [];
   for (const { hazard, protocol, wide } of runs) {
     const amount = { milliseconds: budget.stressMs, kills: budget.kills, seed: random.next() };
-    const result = stress(host, { protocol, generation: 'tagged', wide }, hazard, cpus, amount);
+    const reader = { protocol, generation: 'tagged', wide } as const;
+    const result = await stress(host, reader, hazard, cpus, amount, breathe);
     found.push({ protocol, hazard, result });
     progress(found.length / runs.length);
-    await breathe();
   }
   return found;
 }

@@ -15,7 +15,14 @@ import {
   PROTOCOLS,
   type ProtocolName,
 } from './model.js';
-import { addTallies, progressOf, type StressResult, stress, verdictOf } from './stressed.js';
+import {
+  addTallies,
+  progressOf,
+  type StressAmount,
+  type StressResult,
+  stress,
+  verdictOf,
+} from './stressed.js';
 
 /** What to run of the matrix, and how. */
 export interface HazardOptions {
@@ -113,6 +120,45 @@ export function prepareHazards(host: Host, options: HazardOptions): PreparedHaza
   return { run: () => runHazards(host, options, selection, cpus, seed) };
 }
 
+class Interrupted extends Error {}
+
+/** Runs what is selected, cell by cell into `cells`; the one that is under way when it is interrupted is left out. */
+async function fillCells(
+  host: Host,
+  { onProgress }: HazardOptions,
+  selection: Selection,
+  cpus: readonly number[],
+  amount: StressAmount,
+  cells: Cell[],
+  breathe: () => Promise<void>,
+): Promise<void> {
+  const readers = MATRIX_READERS.filter(({ protocol }) => selection.protocols.has(protocol));
+  const hazards = HAZARD_NAMES.filter((hazard) => selection.hazards.has(hazard));
+  const total = readers.length * hazards.length;
+  for (const reader of readers) {
+    const results = new Map<string, StressResult>();
+    for (const hazard of hazards) {
+      const kind = STRESSED[hazard];
+      if (kind === undefined) {
+        cells.push(notApplicable(reader, hazard));
+        continue;
+      }
+      const done = cells.length;
+      onProgress?.({ id: `${reader.protocol} ${hazard}`, done, total, fraction: 0 });
+      await breathe();
+      let result = results.get(kind);
+      if (result === undefined) {
+        const narrow = await stress(host, { ...reader.native, wide: false }, kind, cpus, amount, breathe);
+        onProgress?.({ id: `${reader.protocol} ${hazard}`, done, total, fraction: 0.5 });
+        const wide = await stress(host, { ...reader.native, wide: true }, kind, cpus, amount, breathe);
+        result = { tally: addTallies(narrow.tally, wide.tally), latencyNs: wide.latencyNs };
+        results.set(kind, result);
+      }
+      cells.push(cellOf(reader, hazard, result));
+    }
+  }
+}
+
 async function runHazards(
   host: Host,
   options: HazardOptions,
@@ -124,38 +170,16 @@ async function runHazards(
   const start = performance.now();
   const quick = options.quick === true;
   const amount = { ...AMOUNTS[quick ? 'quick' : 'default'], seed };
-  const readers = MATRIX_READERS.filter(({ protocol }) => selection.protocols.has(protocol));
-  const hazards = HAZARD_NAMES.filter((hazard) => selection.hazards.has(hazard));
   const cells: Cell[] = [];
-  const total = readers.length * hazards.length;
   const isAborted = (): boolean => options.signal?.aborted === true;
-  for (const reader of readers) {
-    const results = new Map<string, StressResult>();
-    for (const hazard of hazards) {
-      if (isAborted()) break;
-      const kind = STRESSED[hazard];
-      if (kind === undefined) {
-        cells.push(notApplicable(reader, hazard));
-        continue;
-      }
-      options.onProgress?.({
-        id: `${reader.protocol} ${hazard}`,
-        done: cells.length,
-        total,
-        fraction: cells.length / total,
-      });
-      let result = results.get(kind);
-      if (result === undefined) {
-        const narrow = stress(host, { ...reader.native, wide: false }, kind, cpus, amount);
-        // Ctrl-C gets its turn between two runs, each of which is short.
-        await nextTurn();
-        const wide = stress(host, { ...reader.native, wide: true }, kind, cpus, amount);
-        result = { tally: addTallies(narrow.tally, wide.tally), latencyNs: wide.latencyNs };
-        results.set(kind, result);
-      }
-      cells.push(cellOf(reader, hazard, result));
-      await nextTurn();
-    }
+  const breathe = async (): Promise<void> => {
+    await nextTurn();
+    if (isAborted()) throw new Interrupted();
+  };
+  try {
+    await fillCells(host, options, selection, cpus, amount, cells, breathe);
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
   }
   const applicable = cells.filter(({ verdict }) => verdict !== 'not-applicable');
   return {

@@ -9,6 +9,7 @@ import {
   type StressHazardName,
   type StressTally,
 } from '../native/addon.js';
+import { wrapU64 } from '../units.js';
 import type { CellVerdict, Latencies, Progress } from './model.js';
 
 /** How long a run of stress takes, and how many writers it kills. */
@@ -35,7 +36,7 @@ const LONG_WINDOW_SECONDS = 0.8;
 const TOUCHING_WINDOW_CYCLES = 1 << 17;
 const KILLED_TOUCHING_WINDOW_CYCLES = 1 << 20;
 /** Killing may take longer than it should where processes start slowly. */
-const MOST_SECONDS = 8;
+const MOST_SECONDS = 2;
 
 function windowCycles(protocol: ReaderProtocolName, hazard: StressHazardName, hz: number): number {
   const long = Math.ceil(LONG_WINDOW_SECONDS * hz);
@@ -81,35 +82,56 @@ export function latenciesOf(counts: BigInt64Array, longestCycles: number, hz: nu
   return { samples, p50: at(0.5), p99: at(0.99), p999: at(0.999), max: ns(longestCycles) };
 }
 
+/** A reader as the addon takes it. */
+export interface StressedReader {
+  protocol: ReaderProtocolName;
+  generation: ReaderGenerationName;
+  wide: boolean;
+}
+
+// The addon holds its thread for as long as a part takes: short enough that Ctrl-C is answered.
+const PART_MS = 100;
+const PART_KILLS = 10;
+
 /**
- * Runs one kind of reader against one hazard, on the real counter. Blocks its thread for `amount.milliseconds`, or
- * until the writers are killed (8 s at the most).
+ * Runs one kind of reader against one hazard, on the real counter, for `amount.milliseconds`, or until the writers are
+ * killed. Calls `breathe` after each part of a tenth of a second, or of ten writers.
  *
- * @throws LatchclockError `ERR_COUNTER_DISABLED`, or `ERR_SYSTEM_CALL` where threads or processes cannot be started
+ * @throws LatchclockError `ERR_COUNTER_DISABLED`, or `ERR_SYSTEM_CALL` where threads or processes cannot be started;
+ *   and what `breathe` throws
  */
-export function stress(
+export async function stress(
   host: Host,
-  reader: { protocol: ReaderProtocolName; generation: ReaderGenerationName; wide: boolean },
+  reader: StressedReader,
   hazard: StressHazardName,
   cpus: readonly number[],
   amount: StressAmount,
-): StressResult {
+  breathe: () => Promise<void>,
+): Promise<StressResult> {
   const hz = orNull(() => kernelCounterHz(host)) ?? UNKNOWN_HZ;
-  const seconds = hazard === 'writer-killed' ? MOST_SECONDS : amount.milliseconds / 1000;
+  const killed = hazard === 'writer-killed';
+  const parts = Math.max(1, Math.ceil(killed ? amount.kills / PART_KILLS : amount.milliseconds / PART_MS));
+  const seconds = killed ? MOST_SECONDS : amount.milliseconds / 1000 / parts;
   const latencies = new BigInt64Array(hazard === 'writer-stalled' ? LATENCY_BUCKETS : 0);
-  const tally = host.addon.latchStress(
-    ReaderProtocol[reader.protocol],
-    ReaderGeneration[reader.generation],
-    reader.wide,
-    StressHazard[hazard],
-    Uint32Array.from(cpus),
-    Math.ceil(seconds * hz),
-    windowCycles(reader.protocol, hazard, hz),
-    Math.ceil((STALL_MS / 1000) * hz),
-    amount.kills,
-    amount.seed,
-    latencies,
-  );
+  let total: StressTally | null = null;
+  for (let part = 0; part < parts; part++) {
+    const tally = host.addon.latchStress(
+      ReaderProtocol[reader.protocol],
+      ReaderGeneration[reader.generation],
+      reader.wide,
+      StressHazard[hazard],
+      Uint32Array.from(cpus),
+      Math.ceil(seconds * hz),
+      windowCycles(reader.protocol, hazard, hz),
+      Math.ceil((STALL_MS / 1000) * hz),
+      killed ? Math.min(PART_KILLS, amount.kills - part * PART_KILLS) : 0,
+      wrapU64(amount.seed + BigInt(part * PART_KILLS)),
+      latencies,
+    );
+    total = total === null ? tally : addTallies(total, tally);
+    await breathe();
+  }
+  const tally = total as StressTally;
   return { tally, latencyNs: latenciesOf(latencies, tally.longestCycles, hz) };
 }
 

@@ -93,14 +93,22 @@ test('without a window a reader is expected to believe a counter outside of it',
 describe('on the real counter', () => {
   const host = openMachine();
   const cpus = host.addon.cpuAffinity();
+  const breathe = async (): Promise<void> => undefined;
   const amount = { milliseconds: 20, kills: 10, seed: 1n };
 
   test.each(['seqlock', 'latch', 'latch-window', 'two-window'] as const)(
     '%s gives no torn value',
-    (protocol) => {
+    async (protocol) => {
       for (const wide of [false, true]) {
         for (const hazard of ['update', 'writer-killed'] as const) {
-          const { tally } = stress(host, { protocol, generation: 'tagged', wide }, hazard, cpus, amount);
+          const { tally } = await stress(
+            host,
+            { protocol, generation: 'tagged', wide },
+            hazard,
+            cpus,
+            amount,
+            breathe,
+          );
           expect(tally, hazard).toMatchObject({ torn: 0, missing: 0 });
           // Beside a killed writer a seqlock may have no value at all, where the machine is busy.
           expect(tally.reads, hazard).toBeGreaterThan(0);
@@ -109,31 +117,60 @@ describe('on the real counter', () => {
     },
   );
 
-  test("the seed's sketch as written leaves its loop without a value once the window has ended", () => {
+  test("the seed's sketch as written leaves its loop without a value once the window has ended", async () => {
     const reader = { protocol: 'literal-latch-window', generation: 'none', wide: true } as const;
-    const { tally } = stress(host, reader, 'window-expired', cpus, amount);
+    const { tally } = await stress(host, reader, 'window-expired', cpus, amount, breathe);
     expect(tally.missing).toBeGreaterThan(0);
     expect(verdictOf(tally)).toBe('unsafe');
   });
 
-  test("the follow-up's sketch with its slips returns values that are wrong", () => {
+  test("the follow-up's sketch with its slips returns values that are wrong", async () => {
     const reader = { protocol: 'literal-two-window', generation: 'none', wide: true } as const;
-    const { tally } = stress(host, reader, 'update', cpus, { ...amount, milliseconds: 60 });
+    const { tally } = await stress(host, reader, 'update', cpus, { ...amount, milliseconds: 60 }, breathe);
     expect(verdictOf(tally)).toBe('unsafe');
   });
 
-  test('while its writer stalls a seqlock waits, and says how long; a latch does not', () => {
+  test('while its writer stalls a seqlock waits, and says how long; a latch does not', async () => {
     const run = (protocol: 'seqlock' | 'latch') =>
-      stress(host, { protocol, generation: 'none', wide: true }, 'writer-stalled', cpus, {
-        ...amount,
-        milliseconds: 100,
-      });
-    const [seqlock, latch] = [run('seqlock'), run('latch')];
+      stress(
+        host,
+        { protocol, generation: 'none', wide: true },
+        'writer-stalled',
+        cpus,
+        { ...amount, milliseconds: 100 },
+        breathe,
+      );
+    const [seqlock, latch] = [await run('seqlock'), await run('latch')];
     expect(progressOf(seqlock.tally)).toBe('waits');
     expect(progressOf(latch.tally)).toBe('free');
     const { latencyNs } = seqlock;
     expect(latencyNs?.samples).toBeGreaterThan(0);
     expect(latencyNs?.max).toBeGreaterThanOrEqual(latencyNs?.p999 ?? Infinity);
     expect(latencyNs?.p99).toBeGreaterThanOrEqual(latencyNs?.p50 ?? Infinity);
+  });
+
+  test('a long run is made in parts, so that it can be interrupted', async () => {
+    let parts = 0;
+    const stop = async (): Promise<void> => {
+      if (++parts === 3) throw new Error('stopped');
+    };
+    const reader = { protocol: 'latch', generation: 'none', wide: true } as const;
+    await expect(
+      stress(host, reader, 'writer-killed', cpus, { ...amount, kills: 1_000_000 }, stop),
+    ).rejects.toThrow('stopped');
+    expect(parts).toBe(3);
+    parts = 0;
+    const { tally } = await stress(
+      host,
+      reader,
+      'writer-killed',
+      cpus,
+      { ...amount, kills: 15 },
+      async () => {
+        parts++;
+      },
+    );
+    expect(parts).toBe(2);
+    expect(tally.kills).toBe(15);
   });
 });
