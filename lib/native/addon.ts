@@ -188,7 +188,7 @@ export interface StressTally {
   refusedOtherwise: number;
   /** Copies thrown away, and turns waited for the writer. */
   retries: number;
-  /** Reads that took a hundred turns or more: those waited for their writer. */
+  /** Reads that waited a hundred turns or more for a writer to end its update. */
   waited: number;
   updates: number;
   kills: number;

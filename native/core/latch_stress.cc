@@ -26,7 +26,8 @@ constexpr uint64_t kHashMask = 0xffff;
 // What a reader that waits for a dead writer gives up after: a killed one never comes back.
 constexpr uint32_t kSpinsForTheDead = 2'000;
 constexpr uint64_t kTurnsOfWaiting = 100;
-// A sound reader is never lapped so often; one that loops for the wrong reason is found out soon.
+// Few: a reader that loops for the wrong reason is found out soon. A writer at full rate can lap a sound one
+// so often, where the two fall into step; that is a refusal.
 constexpr uint32_t kMostTries = 1u << 14;
 
 uint64_t Mix(uint64_t z) {
@@ -189,7 +190,6 @@ void ReadOnce(const Context& context, ReadFunction<HardwareCounter> read, const 
   const int64_t floor = highest->load(std::memory_order_acquire);
   ClockReading reading;
   reading.ns = kNoValue;
-  const uint64_t retries_before = tally->retries;
   const uint64_t before = FencedRdtsc();
   const ReadEnd end = read(context.page, kSlot, context.page + clock_page::kGenerationAt, {}, limits,
                            &reading, &tally->retries);
@@ -199,7 +199,7 @@ void ReadOnce(const Context& context, ReadFunction<HardwareCounter> read, const 
     tally->longest = std::max(tally->longest, after - before);
   }
   tally->reads++;
-  tally->waited += tally->retries - retries_before >= kTurnsOfWaiting;
+  tally->waited += reading.waits >= kTurnsOfWaiting;
   switch (end) {
     case ReadEnd::kValue:
       break;

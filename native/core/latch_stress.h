@@ -50,8 +50,7 @@ struct StressTally {
   uint64_t ran_out = 0;
   uint64_t refused_otherwise = 0;
   uint64_t retries = 0;
-  // Reads that took a hundred turns or more: those waited for their writer. A reader that is only lapped,
-  // however fast, is so a few times in a row.
+  // Reads that waited a hundred turns or more for a writer to end its update.
   uint64_t waited = 0;
   uint64_t updates = 0;
   uint64_t kills = 0;

@@ -60,6 +60,9 @@ void PageRecorder::Record() {
   uint64_t* row = words_.get();
   while (count < capacity_ && !stop_.load(std::memory_order_relaxed)) {
     const uint64_t before = FencedRdtsc();
+    // The counter's own fence is before it alone: without this one the count may be loaded first, and
+    // `before` be later than the state that it is said to be before (seen on a busy machine, by 116 cycles).
+    _mm_lfence();
     if (before - start > most_cycles_) break;
     // Acquire, and the fence below: the words are loaded between the two loads of the count.
     const uint32_t seq = LoadSeq(page_, seq_, std::memory_order_acquire);

@@ -113,6 +113,8 @@ Outcome TimeReads(const BenchRequest& request, uint64_t* cycles) {
     case BenchSubject::kReader:
       break;
   }
+  // Others are known by what is wrong with them, not by what they cost.
+  if (request.reader.generation == ReaderGeneration::kUntagged) return Outcome::Failed(Status::kBadArgument);
   std::shared_ptr<PageMapping> mapping;
   const Outcome mapped = PageMapping::Anonymous(&mapping);
   if (!mapped.ok()) return mapped;
@@ -121,21 +123,25 @@ Outcome TimeReads(const BenchRequest& request, uint64_t* cycles) {
   switch (request.reader.protocol) {
     case ReaderProtocol::kSeqlock:
       *cycles = TimeKind<SeqlockReader>(request.reader, page, chained, reads);
-      return {};
+      break;
     case ReaderProtocol::kLatch:
       *cycles = TimeKind<LatchReader>(request.reader, page, chained, reads);
-      return {};
+      break;
     case ReaderProtocol::kLatchWindow:
       *cycles = TimeKind<LatchWindowReader>(request.reader, page, chained, reads);
-      return {};
+      break;
     case ReaderProtocol::kTwoWindow:
       *cycles = TimeKind<TwoWindowReader>(request.reader, page, chained, reads);
-      return {};
+      break;
     case ReaderProtocol::kLiteralLatchWindow:
     case ReaderProtocol::kLiteralTwoWindow:
-      break;
+      return Outcome::Failed(Status::kBadArgument);
   }
-  return Outcome::Failed(Status::kBadArgument);
+  // A read that is refused costs something else. The window only ends: if one more read has a value, all had.
+  ClockReading reading;
+  uint64_t retries = 0;
+  return OutcomeOf(
+      FindReader(request.reader)(page, kSlot, page + clock_page::kGenerationAt, {}, {}, &reading, &retries));
 }
 
 }  // namespace latchclock

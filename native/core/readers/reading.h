@@ -27,6 +27,7 @@ struct ClockReading {
   uint64_t cycles = 0;
   uint64_t count = 0;
   uint64_t generation = 0;  // 0 where no generation is asked for
+  uint64_t waits = 0;       // turns in which a writer was waited for: a seqlock's only
   CopyWords words;
 };
 

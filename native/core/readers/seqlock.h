@@ -45,7 +45,10 @@ struct SeqlockReader {
       ClockReading* reading;
 
       uint64_t Count(std::memory_order order) const { return LoadWord(page, clock_page::kCountAt, order); }
-      bool WhileOdd() const { return true; }
+      bool WhileOdd() const {
+        reading->waits++;
+        return true;
+      }
       void Take() const {
         // Before the first load of the copy. A generation that changes afterwards is seen by Holds below.
         reading->generation = generation.Load();

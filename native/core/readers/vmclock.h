@@ -20,8 +20,7 @@ struct VmclockReading {
 };
 
 // time + ((cycles - counter) * period >> shift), the product in 128 bits and rounded down to 2^-64 s. A
-// counter behind the page's is extrapolated backwards by the wrapped difference being negative: refused by
-// the caller's bounds.
+// counter behind the page's (by the sign of the 64-bit difference) is refused.
 template <class Counter = HardwareCounter>
 inline ReadEnd ReadVmclock(const uint8_t* page, const Counter& counter, uint32_t most_spins,
                            VmclockReading* reading, uint64_t* retries) {
