@@ -43,13 +43,14 @@ struct SeqlockReader {
       const Generation& generation;
       const Counter& counter;
       ClockReading* reading;
+      uint64_t waits = 0;
 
       uint64_t Count(std::memory_order order) const { return LoadWord(page, clock_page::kCountAt, order); }
-      bool WhileOdd() const {
-        reading->waits++;
+      bool WhileOdd() {
+        waits++;
         return true;
       }
-      void Take() const {
+      [[gnu::always_inline]] void Take() const {
         // Before the first load of the copy. A generation that changes afterwards is seen by Holds below.
         reading->generation = generation.Load();
         LoadCopy<kWords == Words::kAll, Generation::kTagged || kWords == Words::kAll>(page, slot, 0,
@@ -58,9 +59,10 @@ struct SeqlockReader {
       }
       void Accept(uint64_t count) const { reading->count = count; }
     };
-    if (!SeqlockLoop(Page{page, slot, generation, counter, reading}, limits.most_spins, retries)) {
-      return ReadEnd::kRetries;
-    }
+    Page taken{page, slot, generation, counter, reading};
+    const bool ended = SeqlockLoop(taken, limits.most_spins, retries);
+    reading->waits = taken.waits;
+    if (!ended) return ReadEnd::kRetries;
     if (!generation.Holds(reading->generation, reading->words)) return ReadEnd::kDisrupted;
     return Evaluate<Arithmetic>(Clamped(reading->cycles, reading->words.base), reading);
   }
