@@ -81,7 +81,7 @@ export function addHazards(program: Command, finish: (code: ExitCode) => void): 
     .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
     .option('-o, --output <file>', 'write the report there instead of to standard output')
     .option('--only <names>', 'only these kinds of evidence, protocols, hazards, by comma', collectNames, [])
-    .option('--quick', 'take about 2 s instead of 20')
+    .option('--quick', 'take about 6 s instead of 40')
     .option('--cpus <list>', 'measure on these CPUs, as taskset takes them: 0,2-5,8-14:2')
     .option('--seed <number>', 'seed of the random moments, unsigned 64 bits, decimal or 0x')
     .addHelpText('after', HELP)

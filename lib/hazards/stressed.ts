@@ -34,7 +34,6 @@ const SHORT_WINDOW_MS = 1.2;
 const LONG_WINDOW_SECONDS = 0.8;
 /** The shortest windows that the native writer makes: two windows change so often. */
 const TOUCHING_WINDOW_CYCLES = 1 << 17;
-const KILLED_TOUCHING_WINDOW_CYCLES = 1 << 20;
 /** Killing may take longer than it should where processes start slowly. */
 const MOST_SECONDS = 2;
 
@@ -49,7 +48,7 @@ function windowCycles(protocol: ReaderProtocolName, hazard: StressHazardName, hz
       // Without windows the end of one is no matter of a stall: that is window-expired.
       return protocol === 'seqlock' || protocol === 'latch' ? long : short;
     case 'writer-killed':
-      return touching ? KILLED_TOUCHING_WINDOW_CYCLES : long;
+      return long;
     case 'window-expired':
       return short;
     case 'counter-behind':
