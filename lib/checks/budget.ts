@@ -27,10 +27,10 @@ export interface Budget {
   readonly kills: number;
 }
 
-/** How much a run measures: about 2 s, 12 s or some minutes. */
+/** How much a run measures: about 2 s, 10 s or some minutes. */
 export type BudgetName = 'quick' | 'default' | 'thorough';
 
-/** About 2 s, 12 s and some minutes on two cores. */
+/** About 2 s, 10 s and some minutes on two cores. */
 export const BUDGETS: Readonly<Record<BudgetName, Budget>> = {
   quick: {
     name: 'quick',

@@ -19,7 +19,7 @@ import { CHECKS, selectChecks } from './registry.js';
 
 /** What to run, and how. */
 export interface RunOptions {
-  /** How much to measure; `default` takes about 12 s. */
+  /** How much to measure; `default` takes about 10 s. */
   budget?: BudgetName;
   /** Ids or groups of checks to run; all by default. */
   only?: readonly string[];

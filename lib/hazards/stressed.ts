@@ -34,6 +34,8 @@ const SHORT_WINDOW_MS = 1.2;
 const LONG_WINDOW_SECONDS = 0.8;
 /** The shortest windows that the native writer makes: two windows change so often. */
 const TOUCHING_WINDOW_CYCLES = 1 << 17;
+/** Over before the writers of a reader that waits for a change are killed. */
+const LITERAL_WINDOW_CYCLES = 1 << 20;
 /** Killing may take longer than it should where processes start slowly. */
 const MOST_SECONDS = 2;
 
@@ -48,7 +50,7 @@ function windowCycles(protocol: ReaderProtocolName, hazard: StressHazardName, hz
       // Without windows the end of one is no matter of a stall: that is window-expired.
       return protocol === 'seqlock' || protocol === 'latch' ? long : short;
     case 'writer-killed':
-      return long;
+      return protocol === 'literal-two-window' ? LITERAL_WINDOW_CYCLES : long;
     case 'window-expired':
       return short;
     case 'counter-behind':

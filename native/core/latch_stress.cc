@@ -392,13 +392,15 @@ class Deaths {
     for (const uint64_t start = FencedRdtsc(); FencedRdtsc() - start < request_.most_cycles;) {
       inside_[0].store(1, std::memory_order_relaxed);
       // At once, also with two windows: waiting for one to end, hardly any writer would die in an update.
-      if (IsTwoWindow(request_.reader.protocol)) {
+      // (The literal reader is to have time for its wrong reasons.)
+      if (request_.reader.protocol == ReaderProtocol::kTwoWindow) {
         writer.PublishAt(FencedRdtsc());
       } else {
         writer.PublishNow();
       }
       inside_[0].store(0, std::memory_order_relaxed);
       inside_[1].store(1, std::memory_order_relaxed);
+      writer.WaitForTurn();
     }
     _exit(0);
   }
