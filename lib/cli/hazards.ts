@@ -6,9 +6,7 @@ import { hazardsJson } from '../report/hazards-json.js';
 import { hazardsText } from '../report/hazards-text.js';
 import { textStyle } from '../report/text.js';
 import { ExitCode } from './exit-code.js';
-import { abortOnSignals } from './interruption.js';
-import { openOutput } from './output.js';
-import { progressLine } from './progress.js';
+import { reportRun } from './measured-run.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
 
 const FORMATS = ['text', 'json'] as const;
@@ -36,28 +34,12 @@ async function runHazards(options: HazardsOptions): Promise<ExitCode> {
     ...(options.seed === undefined ? {} : { seed: parseSeed(options.seed) }),
   };
   const host = openMachine();
-  const progress = progressLine();
-  const interruption = abortOnSignals();
-  const prepared = prepareHazards(host, {
-    ...matrixOptions,
-    signal: interruption.signal,
-    onProgress: (state) => progress.show(state),
-  });
-  const output = openOutput(options.output);
-  try {
-    const report = await prepared.run();
-    progress.clear();
-    await output.write(
-      format === 'json' ? hazardsJson(report) : hazardsText(report, textStyle(output.stream)),
-    );
-    return exitCodeOf(report);
-  } catch (error) {
-    progress.clear();
-    output.discard();
-    throw error;
-  } finally {
-    interruption.release();
-  }
+  const report = await reportRun(
+    options.output,
+    (hooks) => prepareHazards(host, { ...matrixOptions, ...hooks }),
+    (result, stream) => (format === 'json' ? hazardsJson(result) : hazardsText(result, textStyle(stream))),
+  );
+  return exitCodeOf(report);
 }
 
 const HELP = `

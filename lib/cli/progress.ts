@@ -1,8 +1,14 @@
-import type { RunProgress } from '../checks/run.js';
+/** How far a run is: what is under way, how many ended of how many, and how far that is, from 0 to 1. */
+export interface ProgressState {
+  id: string;
+  done: number;
+  total: number;
+  fraction: number;
+}
 
 /** Shows how far a run is: one line on standard error, only on a terminal. */
 export interface ProgressLine {
-  show(progress: RunProgress): void;
+  show(progress: ProgressState): void;
   clear(): void;
 }
 

@@ -11,9 +11,8 @@ import { validateJson } from '../report/validate-json.js';
 import { validateJunit } from '../report/validate-junit.js';
 import { validateText } from '../report/validate-text.js';
 import { ExitCode } from './exit-code.js';
-import { abortOnSignals } from './interruption.js';
+import { reportRun } from './measured-run.js';
 import { openOutput } from './output.js';
-import { progressLine } from './progress.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
 
 const FORMATS = ['text', 'json', 'junit', 'prometheus'] as const;
@@ -92,26 +91,12 @@ async function runValidate(options: ValidateOptions): Promise<ExitCode> {
     return ExitCode.held;
   }
   const host = openMachine();
-  const progress = progressLine();
-  const interruption = abortOnSignals();
-  const prepared = prepareRun(host, {
-    ...runOptions,
-    signal: interruption.signal,
-    onProgress: (state) => progress.show(state),
-  });
-  const output = openOutput(options.output);
-  try {
-    const report = await prepared.run();
-    progress.clear();
-    await output.write(await render(report, format, output.stream));
-    return exitCodeOf(report);
-  } catch (error) {
-    progress.clear();
-    output.discard();
-    throw error;
-  } finally {
-    interruption.release();
-  }
+  const report = await reportRun(
+    options.output,
+    (hooks) => prepareRun(host, { ...runOptions, ...hooks }),
+    (result, stream) => render(result, format, stream),
+  );
+  return exitCodeOf(report);
 }
 
 const EXAMPLES = `
