@@ -201,7 +201,9 @@ function* updates(writer: KernelWriter, operation: Operation): Generator<Update>
     case 'settime': {
       const moved = operation.ns - writer.realtimeNs(operation.cycles);
       const { page, lost } = writer.setTime(operation.cycles, operation.ns);
-      const steps = [{ name: lost === 0n ? ('setoffset' as const) : ('settime' as const), ns: moved }];
+      // A clock that is set to what it shows, and loses no fraction, is as it would be without.
+      const name = lost === 0n ? ('setoffset' as const) : ('settime' as const);
+      const steps = lost === 0n && moved === 0n ? [] : [{ name, ns: moved }];
       yield update(before, page, { kind: 'forward', cycles: operation.cycles, steps });
       return;
     }
