@@ -42,7 +42,9 @@
         "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
       ],
       "cflags_cc": ["-std=c++20", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
-      "libraries": ["-ldl", "-lpthread"]
+      "libraries": ["-ldl", "-lpthread"],
+      # Node unloads an addon with the last worker that uses it; the process keeps the handler of SIGBUS that lies in it.
+      "ldflags": ["-Wl,-z,nodelete"]
     }
   ]
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { closeSync, constants, fstatSync, linkSync, openSync, rmSync, type Stats, writeSync } from 'node:fs';
 import { LatchclockError } from '../errors.js';
 import type { Addon, ClockPageMemory } from '../native/addon.js';
@@ -13,12 +14,17 @@ import {
 export interface OpenClockPage {
   readonly memory: ClockPageMemory;
   readonly header: ClockPageHeader;
-  /** The page's bytes, shared with whoever else has mapped it. */
-  readonly bytes: Uint8Array;
   readonly writable: boolean;
 }
 
-function withHeader(memory: ClockPageMemory, header: ClockPageHeader): OpenClockPage {
+/** A page that this process may write to. */
+export interface WritableClockPage extends OpenClockPage {
+  readonly writable: true;
+  /** The page's bytes, shared with whoever else has mapped it. */
+  readonly bytes: Uint8Array;
+}
+
+function withHeader(memory: ClockPageMemory, header: ClockPageHeader): WritableClockPage {
   const bytes = new Uint8Array(memory.buffer());
   bytes.set(encodeClockPageHeader(header));
   return { memory, header, bytes, writable: true };
@@ -29,7 +35,7 @@ function withHeader(memory: ClockPageMemory, header: ClockPageHeader): OpenClock
  *
  * @throws LatchclockError `ERR_BAD_ARGUMENT` for a header that cannot be, `ERR_SYSTEM_CALL` where memory is short
  */
-export function createAnonymousPage(addon: Addon, header: ClockPageHeader): OpenClockPage {
+export function createAnonymousPage(addon: Addon, header: ClockPageHeader): WritableClockPage {
   return withHeader(new addon.ClockPageMemory(PageMemoryKind.anonymous, -1, true), header);
 }
 
@@ -42,7 +48,7 @@ export function createAnonymousPage(addon: Addon, header: ClockPageHeader): Open
 export function createMemfdPage(
   addon: Addon,
   header: ClockPageHeader,
-): OpenClockPage & { readonly fileDescriptor: number } {
+): WritableClockPage & { readonly fileDescriptor: number } {
   const memory = new addon.ClockPageMemory(PageMemoryKind.memfd, -1, true);
   return { ...withHeader(memory, header), fileDescriptor: memory.fileDescriptor() };
 }
@@ -111,13 +117,18 @@ function mapDescriptor(
   fileDescriptor: number,
   where: string,
   writable: boolean,
-): OpenClockPage {
+): OpenClockPage | WritableClockPage {
   checkFile(fstatSync(fileDescriptor), where);
   const memory = new addon.ClockPageMemory(PageMemoryKind.file, fileDescriptor, writable);
-  const bytes = new Uint8Array(memory.buffer());
-  // A copy: a writer of bad intent may change the header while it is judged.
-  const header = decodeClockPageHeader(bytes.slice());
-  return { memory, header, bytes, writable };
+  // Of a copy: a writer of bad intent may change the header while it is judged.
+  const header = decodeClockPageHeader(memory.copy());
+  if (!writable) return { memory, header, writable };
+  return { memory, header, writable, bytes: new Uint8Array(memory.buffer()) };
+}
+
+/** How to map a page that is there: for reading by default. */
+export interface MapOptions {
+  writable?: boolean;
 }
 
 /**
@@ -127,16 +138,17 @@ function mapDescriptor(
  * @throws LatchclockError `ERR_FILE` where the file is there already or cannot be made, `ERR_BAD_ARGUMENT` for a header
  *   that cannot be
  */
-export function createPageFile(addon: Addon, path: string, header: ClockPageHeader): OpenClockPage {
+export function createPageFile(addon: Addon, path: string, header: ClockPageHeader): WritableClockPage {
   const whole = new Uint8Array(CLOCK_PAGE_BYTES);
   whole.set(encodeClockPageHeader(header));
-  const aside = `${path}.${process.pid}.tmp`;
+  // Random: process numbers come again, in containers at once, and a crash may have left a file of that name.
+  const aside = `${path}.${randomUUID()}.tmp`;
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   return withDescriptor(aside, flags, 0o644, (fileDescriptor) => {
     try {
       if (writeSync(fileDescriptor, whole) !== whole.length)
         throw fileError('the disk is full', path, undefined);
-      const page = mapDescriptor(addon, fileDescriptor, path, true);
+      const page = mapDescriptor(addon, fileDescriptor, path, true) as WritableClockPage;
       // A link, since a rename would replace a page that others have mapped.
       linkSync(aside, path);
       return page;
@@ -162,11 +174,9 @@ export function createPageFile(addon: Addon, path: string, header: ClockPageHead
  *   written by others than its owner, who must be this user or root; `ERR_BAD_PAGE` where size or header are not those
  *   of a page of this version
  */
-export function openPageFile(
-  addon: Addon,
-  path: string,
-  options: { writable?: boolean } = {},
-): OpenClockPage {
+export function openPageFile(addon: Addon, path: string, options: { writable: true }): WritableClockPage;
+export function openPageFile(addon: Addon, path: string, options?: MapOptions): OpenClockPage;
+export function openPageFile(addon: Addon, path: string, options: MapOptions = {}): OpenClockPage {
   const writable = options.writable === true;
   // Non-blocking: a pipe without a writer must not hold us before it is refused.
   const flags =
@@ -184,7 +194,13 @@ export function openPageFile(
 export function openPageDescriptor(
   addon: Addon,
   fileDescriptor: number,
-  options: { writable?: boolean } = {},
+  options: { writable: true },
+): WritableClockPage;
+export function openPageDescriptor(addon: Addon, fileDescriptor: number, options?: MapOptions): OpenClockPage;
+export function openPageDescriptor(
+  addon: Addon,
+  fileDescriptor: number,
+  options: MapOptions = {},
 ): OpenClockPage {
   const where = `file descriptor ${fileDescriptor}`;
   try {

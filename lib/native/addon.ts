@@ -151,8 +151,10 @@ export const PageMemoryKind = { anonymous: 0, memfd: 1, file: 2 } as const;
 
 /** A clock page in memory: readable for as long as this object, its buffer or a reader of it lives. */
 export interface ClockPageMemory {
-  /** The page's 4096 bytes, shared with whoever else has mapped them. */
+  /** The page's 4096 bytes, shared with whoever else has mapped them. Throws for a page mapped for reading only. */
   buffer(): ArrayBuffer;
+  /** The bytes as they are now; a writer may have changed some of them meanwhile. */
+  copy(): Uint8Array;
   /** Of a memfd, and then the caller's to close; else -1. */
   fileDescriptor(): number;
   /** True once the file behind the page was found cut short: the page then reads as zeros. */

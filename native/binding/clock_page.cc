@@ -19,6 +19,7 @@ class ClockPageMemory : public Napi::ObjectWrap<ClockPageMemory> {
     return DefineClass(env, "ClockPageMemory",
                        {
                            InstanceMethod<&ClockPageMemory::Buffer>("buffer"),
+                           InstanceMethod<&ClockPageMemory::Copy>("copy"),
                            InstanceMethod<&ClockPageMemory::FileDescriptor>("fileDescriptor"),
                            InstanceMethod<&ClockPageMemory::IsLost>("isLost"),
                        });
@@ -45,6 +46,11 @@ class ClockPageMemory : public Napi::ObjectWrap<ClockPageMemory> {
  private:
   Napi::Value Buffer(const Napi::CallbackInfo& info) {
     if (!buffer_.IsEmpty()) return buffer_.Value();
+    // JavaScript has no buffers that cannot be stored to: a store would end the process.
+    if (!mapping_->writable()) {
+      ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the page is mapped for reading only", "buffer");
+      return {};
+    }
     auto* held = new std::shared_ptr<PageMapping>(mapping_);
     auto buffer = Napi::ArrayBuffer::New(
         info.Env(), mapping_->bytes(), clock_page::kBytes,
@@ -52,6 +58,17 @@ class ClockPageMemory : public Napi::ObjectWrap<ClockPageMemory> {
     // Whoever takes it away (transfer) has it: it is made once, and never freed before the mapping.
     if (!buffer.IsEmpty()) buffer_ = Napi::Persistent(buffer);
     return buffer;
+  }
+
+  // The page's bytes as they are now, word by word: a writer may change them meanwhile.
+  Napi::Value Copy(const Napi::CallbackInfo& info) {
+    auto bytes = Napi::Uint8Array::New(info.Env(), clock_page::kBytes);
+    if (bytes.IsEmpty()) return {};
+    for (uint32_t at = 0; at < clock_page::kBytes; at += sizeof(uint64_t)) {
+      const uint64_t word = LoadWord(mapping_->bytes(), at);
+      std::memcpy(bytes.Data() + at, &word, sizeof word);
+    }
+    return bytes;
   }
 
   // Of a memfd, and then the caller's to close; else -1.
@@ -250,13 +267,18 @@ void PublishClockPage(const Napi::CallbackInfo& info) {
   const CopyImage image = ImageOf(words);
   switch (protocol) {
     case ReaderProtocol::kSeqlock:
-      return PublishSeqlock(mapping->bytes(), [&] { return image; });
+      PublishSeqlock(mapping->bytes(), [&] { return image; });
+      break;
     case ReaderProtocol::kLatch:
     case ReaderProtocol::kLatchWindow:
-      return PublishLatch(mapping->bytes(), image);
+      PublishLatch(mapping->bytes(), image);
+      break;
     default:
-      return PublishTwoWindow(mapping->bytes(), keep, image, overlap, kept_first);
+      PublishTwoWindow(mapping->bytes(), keep, image, overlap, kept_first);
   }
+  // Into zeros that nobody else has.
+  if (mapping->IsLost())
+    ThrowOutcome(info.Env(), Outcome::Failed(Status::kUnpublished), arguments.function());
 }
 
 }  // namespace

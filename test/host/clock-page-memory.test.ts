@@ -28,6 +28,7 @@ import {
   type ClockPageHeader,
   encodeClockPageHeader,
 } from '../../lib/page/clock-page.ts';
+import { compiledLib } from '../support/compiled-lib.ts';
 
 const addon = getAddon();
 const folder = mkdtempSync(join(tmpdir(), 'latchclock-'));
@@ -65,8 +66,24 @@ describe('a page that was made', () => {
     expect(reader.header).toEqual(HEADER);
     expect([writer.writable, reader.writable]).toEqual([true, false]);
     new DataView(writer.bytes.buffer).setBigUint64(CLOCK_PAGE_OFFSETS['copy1.base'], 77n, true);
-    expect(new DataView(reader.bytes.buffer).getBigUint64(CLOCK_PAGE_OFFSETS['copy1.base'], true)).toBe(77n);
+    expect(
+      new DataView(reader.memory.copy().buffer).getBigUint64(CLOCK_PAGE_OFFSETS['copy1.base'], true),
+    ).toBe(77n);
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  test('and mapped for reading only gives no buffer that a store could go into', () => {
+    const page = openPageFile(addon, fileOf(pageBytes()));
+    expect(page).not.toHaveProperty('bytes');
+    expect(() => page.memory.buffer()).toThrow(code('ERR_BAD_ARGUMENT'));
+    expect(page.memory.copy()).toEqual(pageBytes());
+  });
+
+  test('is made beside what a writer that crashed left behind', () => {
+    const path = join(folder, 'crashed');
+    writeFileSync(`${path}.${process.pid}.tmp`, '');
+    expect(createPageFile(addon, path, HEADER).writable).toBe(true);
+    rmSync(`${path}.${process.pid}.tmp`);
   });
 
   test('is not made over one that is there', () => {
@@ -175,13 +192,41 @@ describe('a page whose file is cut short while it is mapped', () => {
     expect(page.memory.isLost()).toBe(true);
     page.bytes[8] = 1;
     expect(readFileSync(path)).toHaveLength(0);
+    expect(() => addon.publishClockPage(page.memory, 2, new BigInt64Array(22), 0, false, false)).toThrow(
+      'cut short',
+    );
   });
 
   test('stays as it is when its file is removed', () => {
     const path = fileOf(pageBytes());
     const page = openPageFile(addon, path);
     rmSync(path);
-    expect(Uint8Array.from(page.bytes)).toEqual(pageBytes());
+    expect(page.memory.copy()).toEqual(pageBytes());
     expect(page.memory.isLost()).toBe(false);
   });
+});
+
+test('the handler of SIGBUS stays when the last worker that had the addon is gone', () => {
+  const { root, lib, remove } = compiledLib();
+  try {
+    const path = join(folder, 'of-a-worker');
+    const worker = `
+      const { getAddon } = await import('${lib}/native/load.js');
+      const { createPageFile } = await import('${lib}/host/clock-page-memory.js');
+      createPageFile(getAddon(), '${path}', ${JSON.stringify(HEADER)});`;
+    writeFileSync(join(root, 'worker.mjs'), worker);
+    const module = `
+      import { Worker } from 'node:worker_threads';
+      for (let i = 0; i < 2; i++) {
+        await new Promise((resolve) => new Worker('${root}/worker.mjs').on('exit', resolve).on('error', () => {}));
+      }
+      process.kill(process.pid, 'SIGBUS');
+      await new Promise((resolve) => setTimeout(resolve, 5_000));`;
+    const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', module], {
+      timeout: 30_000,
+    });
+    expect(signal).toBe('SIGBUS');
+  } finally {
+    remove();
+  }
 });

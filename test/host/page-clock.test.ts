@@ -2,7 +2,12 @@ import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createAnonymousPage, createPageFile, type OpenClockPage } from '../../lib/host/clock-page-memory.ts';
+import {
+  createAnonymousPage,
+  createPageFile,
+  type OpenClockPage,
+  type WritableClockPage,
+} from '../../lib/host/clock-page-memory.ts';
 import { openPageClock, type PageClockOptions } from '../../lib/host/page-clock.ts';
 import { ReaderProtocol } from '../../lib/native/addon.ts';
 import { getAddon } from '../../lib/native/load.ts';
@@ -40,11 +45,11 @@ function publish(page: OpenClockPage, base: bigint, maxDelta: bigint, tag = 0n):
   addon.publishClockPage(page.memory, ReaderProtocol[protocol], words(base, maxDelta, tag), 0, true, false);
 }
 
-function pageWith(header: Partial<ClockPageHeader> = {}): OpenClockPage {
+function pageWith(header: Partial<ClockPageHeader> = {}): WritableClockPage {
   return createAnonymousPage(addon, { ...HEADER, ...header });
 }
 
-function setWord(page: OpenClockPage, at: number, value: bigint): void {
+function setWord(page: WritableClockPage, at: number, value: bigint): void {
   new DataView(page.bytes.buffer).setBigUint64(at, value, true);
 }
 
