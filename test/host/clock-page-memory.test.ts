@@ -209,23 +209,26 @@ describe('a page whose file is cut short while it is mapped', () => {
 test('the handler of SIGBUS stays when the last worker that had the addon is gone', () => {
   const { root, lib, remove } = compiledLib();
   try {
-    const path = join(folder, 'of-a-worker');
     const worker = `
+      import { parentPort, workerData } from 'node:worker_threads';
       const { getAddon } = await import('${lib}/native/load.js');
       const { createPageFile } = await import('${lib}/host/clock-page-memory.js');
-      createPageFile(getAddon(), '${path}', ${JSON.stringify(HEADER)});`;
+      createPageFile(getAddon(), workerData, ${JSON.stringify(HEADER)});
+      parentPort.postMessage('made');
+      parentPort.on('message', () => {});`;
     writeFileSync(join(root, 'worker.mjs'), worker);
     const module = `
       import { Worker } from 'node:worker_threads';
-      for (let i = 0; i < 2; i++) {
-        await new Promise((resolve) => new Worker('${root}/worker.mjs').on('exit', resolve).on('error', () => {}));
-      }
+      const worker = new Worker('${root}/worker.mjs', { workerData: '${join(folder, 'of-a-worker')}' });
+      await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+      await worker.terminate();
       process.kill(process.pid, 'SIGBUS');
       await new Promise((resolve) => setTimeout(resolve, 5_000));`;
-    const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', module], {
+    const { signal, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', module], {
+      encoding: 'utf8',
       timeout: 30_000,
     });
-    expect(signal).toBe('SIGBUS');
+    expect({ signal, stderr }).toEqual({ signal: 'SIGBUS', stderr: '' });
   } finally {
     remove();
   }
