@@ -219,7 +219,7 @@ test('the handler of SIGBUS stays when the last worker that had the addon is gon
     writeFileSync(join(root, 'worker.mjs'), worker);
     const module = `
       import { Worker } from 'node:worker_threads';
-      const worker = new Worker('${root}/worker.mjs', { workerData: '${join(folder, 'of-a-worker')}' });
+      const worker = new Worker('${root}/worker.mjs', { execArgv: [], workerData: '${join(folder, 'of-a-worker')}' });
       await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
       await worker.terminate();
       process.kill(process.pid, 'SIGBUS');
