@@ -20,8 +20,10 @@ interface HazardsOptions {
   seed?: string;
 }
 
-function exitCodeOf({ interrupted, unexpected }: HazardReport): ExitCode {
+function exitCodeOf({ interrupted, unexpected, run }: HazardReport): ExitCode {
   if (interrupted) return ExitCode.interrupted;
+  // Nothing was held, so nothing can have held.
+  if (run === 0) return ExitCode.cannotRun;
   return unexpected > 0 ? ExitCode.failed : ExitCode.held;
 }
 

@@ -24,7 +24,10 @@ describe('on a sound host', () => {
       { stress: (protocol) => (protocol === 'latch' ? { backwards: 3, worstBackNs: 1_234 } : {}) },
       'latch.stress',
     );
-    expect(verdict).toMatchObject({ status: 'pass', evidence: { backwards: { latch: 12, seqlock: 0 } } });
+    expect(verdict).toMatchObject({
+      status: 'pass',
+      evidence: { backwards: { latch: 12, seqlock: 0 }, outside: 0 },
+    });
     expect(verdict.reason).toContain('1,234 ns');
   });
 });
@@ -34,6 +37,7 @@ describe('on a host with a fault', () => {
     ['latch.stress', { torn: 1 }, 'torn'],
     ['latch.stress', { missing: 1 }, 'torn'],
     ['latch.stress', { backwards: 1 }, 'out of order'],
+    ['latch.stress', { outside: 5 }, 'from outside the window'],
     ['latch.window', { outside: 1 }, 'from outside'],
     ['latch.stall', { torn: 2 }, 'wrong'],
     ['latch.stall', { ranOut: 1 }, 'waited'],
@@ -60,6 +64,9 @@ describe('on a host too busy to tell', () => {
     ['latch.stress', { values: 0 }],
     ['latch.stress', { updates: 0 }],
     ['latch.window', { outOfWindow: 0 }],
+    ['latch.stall', { waited: 0 }],
+    ['latch.stall', { updates: 0 }],
+    ['latch.stall', { reads: 0 }],
   ])('%s is skipped with %j, and says so', async (id, tally) => {
     const verdict = await runCheckOn({ stress: () => tally }, id);
     expect(verdict).toMatchObject({ status: 'skip', advice: expect.stringContaining('busy') });

@@ -157,6 +157,12 @@ describe('hazards', () => {
     expect(json.seed).toBe('5');
   });
 
+  test('a selection that this evidence says nothing of ends with 3, not as held', () => {
+    const { code, out } = latchclock('hazards', '--quick', '--only', 'migration-equal');
+    expect(code).toBe(3);
+    expect(out).toContain('nothing ran');
+  });
+
   testUnless(noTaskset, 'holds on one CPU, where writer and readers take turns', () => {
     const only = 'seqlock,latch-window,two-window,update,writer-killed,window-expired';
     const arguments_ = [BIN, 'hazards', '--quick', '--format', 'json', '--only', only];
