@@ -105,6 +105,16 @@ function latencyLines(cells: readonly Cell[], style: TextStyle): string {
   return [
     style.colors.bold('while the writer stalls half-way for 2 ms, again and again'),
     columns(style, [LABEL_WIDTH + 1, 9, 9, 9], [head, ...rows]),
+    // Else a percentile would be read as what a caller meets at some moment.
+    columns(
+      style,
+      [],
+      [
+        [
+          ' Reads follow each other: a wait of 2 ms is one of them, and so shows as the longest only, where the scheduler shows too.',
+        ],
+      ],
+    ),
   ].join('\n');
 }
 
