@@ -10,6 +10,7 @@
  * | `ERR_BAD_BTF` | bytes that should be BTF are not, or are cut short, or lack what was asked |
  * | `ERR_BAD_LEAP_TABLE` | a leap-second table is malformed, or its hash does not match |
  * | `ERR_BAD_PAGE` | the bytes of a clock page make no sense under the given layout |
+ * | `ERR_TOO_MANY_PAGES` | more files of clock pages than can be mapped at once |
  * | `ERR_FILE` | a file or folder cannot be read or written |
  * | `ERR_NO_VDSO` | the process has no vDSO, or the vDSO lacks the symbol |
  * | `ERR_NO_KERNEL_PAGE` | the process has no readable `[vvar]` page |
@@ -31,6 +32,7 @@ export type LatchclockErrorCode =
   | 'ERR_BAD_BTF'
   | 'ERR_BAD_LEAP_TABLE'
   | 'ERR_BAD_PAGE'
+  | 'ERR_TOO_MANY_PAGES'
   | 'ERR_FILE'
   | 'ERR_NO_VDSO'
   | 'ERR_NO_KERNEL_PAGE'

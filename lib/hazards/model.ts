@@ -49,8 +49,9 @@ export type CellVerdict = 'safe' | 'lags' | 'unsafe' | 'not-applicable';
 export type Progress = 'free' | 'waits' | 'refuses';
 
 /**
- * How long single reads took, nanoseconds, by fenced counter readings around each; percentiles are known to a sixteenth
- * (upwards), the longest to the counter's step.
+ * How long the reads took that began while the writer stood half-way, nanoseconds, by fenced counter readings around
+ * each; percentiles are known to a sixteenth (upwards), the longest to the counter's step. A reader that waits begins
+ * one read to a stall, one that does not begins thousands: the percentiles are of reads, not of moments.
  */
 export interface Latencies {
   samples: number;

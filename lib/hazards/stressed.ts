@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { measureFrequency, takeAnchor } from '../host/frequency.js';
 import { type Host, kernelCounterHz, orNull } from '../host/host.js';
 import {
   LATENCY_BUCKETS,
@@ -25,8 +27,6 @@ export interface StressResult {
   latencyNs: Latencies | null;
 }
 
-// Of a counter whose rate is not known: long enough for one of 5 GHz, and no longer than that many times over.
-const UNKNOWN_HZ = 2e9;
 const STALL_MS = 2;
 /** Shorter than the stall, so that it ends in the middle of it. */
 const SHORT_WINDOW_MS = 1.2;
@@ -90,6 +90,17 @@ export interface StressedReader {
   wide: boolean;
 }
 
+const MEASURED_MS = 20;
+
+/** The counter's frequency, Hz: the kernel's figure, or where it does not count by the TSC one measured, to some ppm. */
+async function counterHz(host: Host): Promise<number> {
+  const known = orNull(() => kernelCounterHz(host));
+  if (known !== null) return known;
+  const first = takeAnchor(host.addon);
+  await sleep(MEASURED_MS);
+  return measureFrequency(first, takeAnchor(host.addon)).hz;
+}
+
 // The addon holds its thread for as long as a part takes: short enough that Ctrl-C is answered.
 const PART_MS = 100;
 const PART_KILLS = 10;
@@ -109,7 +120,7 @@ export async function stress(
   amount: StressAmount,
   breathe: () => Promise<void>,
 ): Promise<StressResult> {
-  const hz = orNull(() => kernelCounterHz(host)) ?? UNKNOWN_HZ;
+  const hz = await counterHz(host);
   const killed = hazard === 'writer-killed';
   const parts = Math.max(1, Math.ceil(killed ? amount.kills / PART_KILLS : amount.milliseconds / PART_MS));
   const seconds = killed ? MOST_SECONDS : amount.milliseconds / 1000 / parts;

@@ -15,19 +15,27 @@ export interface OpenClockPage {
   readonly memory: ClockPageMemory;
   readonly header: ClockPageHeader;
   readonly writable: boolean;
+  /**
+   * Gives the page back, as soon as no clock that was opened from it is left. Its bytes are gone at once; a page that is
+   * closed cannot be used, only closed again.
+   */
+  close(): void;
 }
 
 /** A page that this process may write to. */
 export interface WritableClockPage extends OpenClockPage {
   readonly writable: true;
-  /** The page's bytes, shared with whoever else has mapped it. */
+  /**
+   * The page's bytes, shared with whoever else has mapped it. What is stored after the file was cut short reaches nobody:
+   * a writer asks `memory.isLost()` after an update, and stops.
+   */
   readonly bytes: Uint8Array;
 }
 
 function withHeader(memory: ClockPageMemory, header: ClockPageHeader): WritableClockPage {
   const bytes = new Uint8Array(memory.buffer());
   bytes.set(encodeClockPageHeader(header));
-  return { memory, header, bytes, writable: true };
+  return { memory, header, bytes, writable: true, close: () => memory.close() };
 }
 
 /**
@@ -122,8 +130,9 @@ function mapDescriptor(
   const memory = new addon.ClockPageMemory(PageMemoryKind.file, fileDescriptor, writable);
   // Of a copy: a writer of bad intent may change the header while it is judged.
   const header = decodeClockPageHeader(memory.copy());
-  if (!writable) return { memory, header, writable };
-  return { memory, header, writable, bytes: new Uint8Array(memory.buffer()) };
+  const close = (): void => memory.close();
+  if (!writable) return { memory, header, writable, close };
+  return { memory, header, writable, close, bytes: new Uint8Array(memory.buffer()) };
 }
 
 /** How to map a page that is there: for reading by default. */

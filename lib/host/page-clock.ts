@@ -10,6 +10,8 @@ import {
 import { type ClockPageHeader, OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
 import type { OpenClockPage } from './clock-page-memory.js';
+import { type HostFiles, machineFiles } from './files.js';
+import { readTimeNamespaceFacts } from './time-namespace.js';
 
 /** How to read a clock of a page. */
 export interface PageClockOptions {
@@ -17,8 +19,19 @@ export interface PageClockOptions {
   protocol?: Extract<ReaderProtocolName, 'seqlock' | 'latch' | 'latch-window' | 'two-window'>;
   /** Default `wide`; `narrow` where the page says that its writer keeps the bound. */
   arithmetic?: 'narrow' | 'wide';
-  /** What to do where the page has no value now (default `error`). */
+  /**
+   * What to do where the page has no value now (default `error`).
+   *
+   * - `error`: throw.
+   * - `spin`: wait for the writer, some tens of milliseconds, where the counter is outside the window or its generation
+   *   is another; then throw.
+   * - `syscall`: ask the kernel for its clock of that name, whatever the refusal was, but for a page that is lost or in
+   *   which nothing was ever published. This assumes that the page's writer follows this kernel's clocks: the value is
+   *   then as far from the page's as that writer's bound says. Not for a page whose clocks are somebody else's.
+   */
   outOfWindow?: OutOfWindowPolicyName;
+  /** Where `syscall` looks for the time namespace of this process; default: this machine's files. */
+  files?: HostFiles;
 }
 
 /** A clock of a page that is open for reading. */
@@ -27,12 +40,15 @@ export interface PageClockHandle {
   readonly protocol: ReaderProtocolName;
   /** Whether migration is detected: the page has a generation of its own. */
   readonly generation: boolean;
+  /** Which way the last value came; `page` before the first. */
+  readonly path: 'page' | 'syscall';
   /**
    * The clock's value, nanoseconds since its epoch, rounded down.
    *
    * @throws LatchclockError `ERR_OUT_OF_WINDOW` where no writer came in time, `ERR_DISRUPTED` where the counter's
-   *   generation is not the page's, `ERR_RETRIES` where a writer stopped half-way, `ERR_BAD_PAGE` where nothing was
-   *   published or the file was cut short, `ERR_SYSTEM_CALL` where the kernel was asked instead and refused
+   *   generation is not the page's, `ERR_RETRIES` where a writer stopped half-way (after some tens of milliseconds),
+   *   `ERR_BAD_PAGE` where nothing was published or the file was cut short, `ERR_SYSTEM_CALL` where the kernel was asked
+   *   instead and refused
    */
   now(): bigint;
   /** The same into `out[0]`, without making a `bigint`. */
@@ -41,6 +57,7 @@ export interface PageClockHandle {
 
 /** Clocks that the kernel has under the same name: the others cannot be asked for by system call. */
 const KERNEL_CLOCKS = ['monotonic-raw', 'monotonic', 'boottime', 'tai'] as const;
+type KernelClock = (typeof KERNEL_CLOCKS)[number];
 
 const READERS: Readonly<Record<ClockPageHeader['protocol'], readonly ReaderProtocolName[]>> = {
   seqlock: ['seqlock'],
@@ -52,11 +69,29 @@ function bad(what: string, todo: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, { where: 'openPageClock', todo });
 }
 
+/** Refuses a system call whose answer would be another clock's than the page's. */
+function checkKernelClock(addon: Addon, clock: KernelClock, files: HostFiles): void {
+  if (clock === 'tai') {
+    if (addon.adjtimex().taiOffsetSeconds !== 0) return;
+    throw bad(
+      "the kernel's TAI offset is 0: its tai is UTC",
+      "set it (chronyd and ntpd do), or take 'error'",
+    );
+  }
+  if (readTimeNamespaceFacts(files).inTimeNamespace === true) {
+    throw bad(
+      `this process lives in a time namespace, whose ${clock} need not be the page's`,
+      "take the policy 'error' or 'spin'",
+    );
+  }
+}
+
 /**
  * Opens a clock of a page of ours.
  *
  * @throws LatchclockError `ERR_BAD_ARGUMENT` for a clock that the page lacks, a protocol that is not its writer's, narrow
- *   arithmetic on a page that does not keep its bound, or a system call for a clock that the kernel does not have;
+ *   arithmetic on a page that does not keep its bound, or a system call for a clock that the kernel does not have (tai
+ *   without a TAI offset, or one of a time namespace, included); `ERR_SYSTEM_CALL` where the offset cannot be read;
  *   `ERR_BAD_PAGE` for a counter or a generation elsewhere, which this reader cannot take; `ERR_COUNTER_DISABLED`
  */
 export function openPageClock(
@@ -95,6 +130,9 @@ export function openPageClock(
   if (outOfWindow === 'syscall' && kernelClock === undefined) {
     throw bad(`the kernel has no clock '${id}' to ask instead`, "take the policy 'error' or 'spin'");
   }
+  if (outOfWindow === 'syscall' && kernelClock !== undefined) {
+    checkKernelClock(addon, kernelClock, options.files ?? machineFiles);
+  }
   if (header.counter !== 'tsc' || header.generationSource === 'vmclock') {
     throw new LatchclockError(
       'ERR_BAD_PAGE',
@@ -106,7 +144,8 @@ export function openPageClock(
     );
   }
   const generation = header.generationSource === 'page';
-  const value = new BigInt64Array(1);
+  // The value, and whether the kernel was asked for it.
+  const value = new BigInt64Array(2);
   const read = addon.clockPageReader(
     memory,
     ReaderProtocol[protocol],
@@ -121,6 +160,9 @@ export function openPageClock(
     id,
     protocol,
     generation,
+    get path() {
+      return value[1] === 1n ? 'syscall' : 'page';
+    },
     now: () => {
       read();
       return value[0] as bigint;

@@ -143,7 +143,14 @@ export const OutOfWindowPolicy = { error: 0, syscall: 1, spin: 2 } as const;
 export type OutOfWindowPolicyName = keyof typeof OutOfWindowPolicy;
 
 /** How a read of a page ended. */
-export const ReadEnd = { value: 0, 'out-of-window': 1, retries: 2, disrupted: 3, unpublished: 4 } as const;
+export const ReadEnd = {
+  value: 0,
+  'out-of-window': 1,
+  retries: 2,
+  disrupted: 3,
+  unpublished: 4,
+  unusable: 5,
+} as const;
 type ReadEndId = (typeof ReadEnd)[keyof typeof ReadEnd];
 
 /** Where a clock page in memory comes from: this process and its children, a sealed memfd, an open file. */
@@ -159,6 +166,11 @@ export interface ClockPageMemory {
   fileDescriptor(): number;
   /** True once the file behind the page was found cut short: the page then reads as zeros. */
   isLost(): boolean;
+  /**
+   * Takes the page out of memory, as soon as no clock that was opened from it is left; its buffer has no bytes from now
+   * on, and every other function throws.
+   */
+  close(): void;
 }
 
 /** What one read of given bytes at a given counter gave. */
@@ -205,7 +217,7 @@ export interface StressTally {
   /** Values below one that another read had returned before the read began, and the largest step back. */
   backwards: number;
   worstBackNs: number;
-  /** The longest single read, cycles; 0 where latencies were not counted. */
+  /** The longest read of those whose latencies were counted, cycles; 0 where none were. */
   longestCycles: number;
 }
 
@@ -341,7 +353,10 @@ export interface Addon {
     fileDescriptor: number,
     writable: boolean,
   ) => ClockPageMemory;
-  /** As {@link clockReader} for a clock (by number) of our own page. */
+  /**
+   * As {@link clockReader} for a clock (by number) of our own page; `out` has two words, the second being 1 if the kernel
+   * was asked for the value and 0 if it is the page's.
+   */
   clockPageReader(
     memory: ClockPageMemory,
     protocol: (typeof ReaderProtocol)[ReaderProtocolName],
@@ -388,8 +403,9 @@ export interface Addon {
 
   /**
    * Lets a reader on each of `cpus` read a page of its own against a writer on the last of them, for `mostCycles`, or
-   * until so many writers were killed. `latencies` is empty, or has {@link LATENCY_BUCKETS} counts of single reads by the
-   * cycles that they took, which are added to.
+   * until so many writers were killed. A writer that stalls has the last CPU to itself, where there are two. `latencies`
+   * is empty, or has {@link LATENCY_BUCKETS} counts of the reads that began during a stall by the cycles that they took,
+   * which are added to.
    */
   latchStress(
     protocol: (typeof ReaderProtocol)[ReaderProtocolName],

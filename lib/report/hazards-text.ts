@@ -1,4 +1,4 @@
-import type { Cell, HazardName } from '../hazards/model.js';
+import type { Cell, HazardName, Latencies } from '../hazards/model.js';
 import { HAZARDS, MATRIX_READERS } from '../hazards/model.js';
 import type { HazardReport } from '../hazards/run.js';
 import { hostLines } from './host-text.js';
@@ -95,26 +95,16 @@ function remarkLines(cells: readonly Cell[], style: TextStyle): string {
 function latencyLines(cells: readonly Cell[], style: TextStyle): string {
   const timed = cells.filter(({ latencyNs }) => latencyNs !== null);
   if (timed.length === 0) return '';
-  const head = [' one read takes', 'median', '99 %', '99.9 %', 'longest'].map((title) =>
+  const head = [' one read takes', 'reads', 'median', '99 %', '99.9 %', 'longest'].map((title) =>
     style.colors.dim(title),
   );
   const rows = timed.map((cell) => {
-    const { p50, p99, p999, max } = cell.latencyNs ?? { p50: 0, p99: 0, p999: 0, max: 0 };
-    return [` ${readerLabel(cell)}`, ...[p50, p99, p999, max].map(ns)];
+    const { samples, p50, p99, p999, max } = cell.latencyNs as Latencies;
+    return [` ${readerLabel(cell)}`, count(samples), ...[p50, p99, p999, max].map(ns)];
   });
   return [
-    style.colors.bold('while the writer stalls half-way for 2 ms, again and again'),
-    columns(style, [LABEL_WIDTH + 1, 9, 9, 9], [head, ...rows]),
-    // Else a percentile would be read as what a caller meets at some moment.
-    columns(
-      style,
-      [],
-      [
-        [
-          ' Reads follow each other: a wait of 2 ms is one of them, and so shows as the longest only, where the scheduler shows too.',
-        ],
-      ],
-    ),
+    style.colors.bold('reads that began while the writer stood half-way, for 2 ms again and again'),
+    columns(style, [LABEL_WIDTH + 1, 11, 9, 9, 9], [head, ...rows]),
   ].join('\n');
 }
 

@@ -22,6 +22,7 @@ class ClockPageMemory : public Napi::ObjectWrap<ClockPageMemory> {
                            InstanceMethod<&ClockPageMemory::Copy>("copy"),
                            InstanceMethod<&ClockPageMemory::FileDescriptor>("fileDescriptor"),
                            InstanceMethod<&ClockPageMemory::IsLost>("isLost"),
+                           InstanceMethod<&ClockPageMemory::Close>("close"),
                        });
   }
 
@@ -41,10 +42,15 @@ class ClockPageMemory : public Napi::ObjectWrap<ClockPageMemory> {
     napi_type_tag_object(info.Env(), Value(), &kMemoryTag);
   }
 
-  const std::shared_ptr<PageMapping>& mapping() const { return mapping_; }
+  // Null, with an exception pending, once the page is closed.
+  std::shared_ptr<PageMapping> mapping(Napi::Env env, const char* where) const {
+    if (!mapping_) ThrowError(env, "ERR_BAD_ARGUMENT", "the page is closed", where);
+    return mapping_;
+  }
 
  private:
   Napi::Value Buffer(const Napi::CallbackInfo& info) {
+    if (!mapping(info.Env(), "buffer")) return {};
     if (!buffer_.IsEmpty()) return buffer_.Value();
     // JavaScript has no buffers that cannot be stored to: a store would end the process.
     if (!mapping_->writable()) {
@@ -62,6 +68,7 @@ class ClockPageMemory : public Napi::ObjectWrap<ClockPageMemory> {
 
   // The page's bytes as they are now, word by word: a writer may change them meanwhile.
   Napi::Value Copy(const Napi::CallbackInfo& info) {
+    if (!mapping(info.Env(), "copy")) return {};
     auto bytes = Napi::Uint8Array::New(info.Env(), clock_page::kBytes);
     if (bytes.IsEmpty()) return {};
     for (uint32_t at = 0; at < clock_page::kBytes; at += sizeof(uint64_t)) {
@@ -77,7 +84,21 @@ class ClockPageMemory : public Napi::ObjectWrap<ClockPageMemory> {
   }
 
   Napi::Value IsLost(const Napi::CallbackInfo& info) {
+    if (!mapping(info.Env(), "isLost")) return {};
     return Napi::Boolean::New(info.Env(), mapping_->IsLost());
+  }
+
+  // Takes the page out of memory, as soon as no clock reads it any longer. The buffer has no bytes
+  // afterwards.
+  void Close(const Napi::CallbackInfo& info) {
+    if (!buffer_.IsEmpty()) {
+      if (napi_detach_arraybuffer(info.Env(), buffer_.Value()) != napi_ok) {
+        ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the page's buffer cannot be taken back", "close");
+        return;
+      }
+      buffer_.Reset();
+    }
+    mapping_.reset();
   }
 
   std::shared_ptr<PageMapping> mapping_;
@@ -93,27 +114,30 @@ struct PageClockReader : ReadingInto {
   clockid_t fallback;
 };
 
+// JavaScript has one thread to wait in: some tens of milliseconds, longer than a writer is descheduled for.
+constexpr ReadLimits kPatience = {.most_tries = 1u << 18, .most_spins = 1u << 20};
+
 napi_value ReadPageInto(napi_env env, napi_callback_info info) {
   const auto& reader = ReaderOf<PageClockReader>(env, info);
   const uint8_t* page = reader.mapping->bytes();
-  const ReadLimits limits;
   const auto once = [&](int64_t* ns) {
     ClockReading reading;
     uint64_t retries = 0;
     const ReadEnd end =
-        reader.read(page, reader.slot, page + clock_page::kGenerationAt, {}, limits, &reading, &retries);
+        reader.read(page, reader.slot, page + clock_page::kGenerationAt, {}, kPatience, &reading, &retries);
     *ns = reading.ns;
     return end;
   };
   int64_t ns = 0;
-  const Outcome outcome = ReadWithPolicy(once, reader.policy, reader.fallback, &ns);
+  bool asked_kernel = false;
+  const Outcome outcome = ReadWithPolicy(
+      once, [&] { return reader.mapping->IsLost(); }, reader.policy, reader.fallback, &ns, &asked_kernel);
   if (__builtin_expect(!outcome.ok(), 0)) {
-    // A page that was lost holds zeros, which readers call expired or unpublished: say what it is.
-    const bool lost = reader.mapping->IsLost();
-    ThrowOutcome(Napi::Env(env), lost ? Outcome::Failed(Status::kUnpublished) : outcome, "now");
+    ThrowOutcome(Napi::Env(env), outcome, "now");
     return nullptr;
   }
-  *reader.out = ns;
+  reader.out[0] = ns;
+  reader.out[1] = asked_kernel;
   return nullptr;
 }
 
@@ -122,6 +146,7 @@ ClockSlot SlotAt(Arguments* arguments, size_t index) {
 }
 
 // clockPageReader(memory, protocol, generation, wide, clock, policy, fallbackClockId, out) => () => void
+// out[0]: the value, ns; out[1]: 1 if the kernel was asked
 Napi::Value MakeClockPageReader(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "clockPageReader");
   auto reader = std::make_unique<PageClockReader>();
@@ -129,8 +154,14 @@ Napi::Value MakeClockPageReader(const Napi::CallbackInfo& info) {
   reader->slot = SlotAt(&arguments, 4);
   reader->policy = static_cast<OutOfWindow>(arguments.Integer(5, "policy", 0, kOutOfWindowPolicies - 1));
   reader->fallback = static_cast<clockid_t>(arguments.Integer(6, "fallbackClockId", INT32_MIN, INT32_MAX));
-  reader->out = arguments.Word64(7, "out");
+  size_t room = 0;
+  reader->out = arguments.Words64(7, "out", &room);
   if (!arguments.ok()) return {};
+  if (room < 2) {
+    ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the argument out has no room for two words",
+               arguments.function());
+    return {};
+  }
   reader->mapping = MappingOf(info[0], arguments.function());
   if (!reader->mapping) return {};
   if (!Succeeded(info.Env(), CheckCounter(CounterMethod::kFencedRdtsc), arguments.function())) return {};
@@ -265,6 +296,12 @@ void PublishClockPage(const Napi::CallbackInfo& info) {
     return;
   }
   const CopyImage image = ImageOf(words);
+  // What readers rely on is kept by whoever writes: they do not look.
+  if (!IsWithinBounds(image, NarrowIsKept(mapping->bytes()))) {
+    ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the words are outside the bounds of docs/clock-page.md",
+               arguments.function());
+    return;
+  }
   switch (protocol) {
     case ReaderProtocol::kSeqlock:
       PublishSeqlock(mapping->bytes(), [&] { return image; });
@@ -277,8 +314,7 @@ void PublishClockPage(const Napi::CallbackInfo& info) {
       PublishTwoWindow(mapping->bytes(), keep, image, overlap, kept_first);
   }
   // Into zeros that nobody else has.
-  if (mapping->IsLost())
-    ThrowOutcome(info.Env(), Outcome::Failed(Status::kUnpublished), arguments.function());
+  if (mapping->IsLost()) ThrowOutcome(info.Env(), Outcome::Failed(Status::kPageLost), arguments.function());
 }
 
 }  // namespace
@@ -286,7 +322,7 @@ void PublishClockPage(const Napi::CallbackInfo& info) {
 std::shared_ptr<PageMapping> MappingOf(const Napi::Value& value, const char* where) {
   bool tagged = false;
   if (value.IsObject()) napi_check_object_type_tag(value.Env(), value, &kMemoryTag, &tagged);
-  if (tagged) return ClockPageMemory::Unwrap(value.As<Napi::Object>())->mapping();
+  if (tagged) return ClockPageMemory::Unwrap(value.As<Napi::Object>())->mapping(value.Env(), where);
   ThrowError(value.Env(), "ERR_BAD_ARGUMENT", "the argument memory is not a ClockPageMemory", where);
   return nullptr;
 }

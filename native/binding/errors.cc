@@ -31,7 +31,13 @@ Description Describe(Status status) {
     case Status::kDisrupted:
       return {"ERR_DISRUPTED", "the page was computed for another generation of the counter"};
     case Status::kUnpublished:
-      return {"ERR_BAD_PAGE", "the page holds no clock: nothing was published, or its file was cut short"};
+      return {"ERR_BAD_PAGE", "the page holds no clock: nothing was published"};
+    case Status::kUnusable:
+      return {"ERR_BAD_PAGE", "the page says that its clock is not to be used"};
+    case Status::kPageLost:
+      return {"ERR_BAD_PAGE", "the page is lost: its file was cut short"};
+    case Status::kTooManyPages:
+      return {"ERR_TOO_MANY_PAGES", "no more page files can be mapped at once"};
   }
   return {"ERR_BAD_ARGUMENT", "a success was raised as an error"};
 }

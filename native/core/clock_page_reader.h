@@ -37,8 +37,9 @@ struct ReaderKind {
   bool wide = true;
 };
 
-// What is done about a counter outside the window, or a copy of another generation: kSpin waits for the
-// writer, a bounded time; kSystemCall asks the kernel for its clock of that name.
+// What is done about a page without a value: kSpin waits for the writer, a bounded time, where the counter is
+// outside the window or the copy is of another generation; kSystemCall asks the kernel for its clock of that
+// name.
 enum class OutOfWindow : uint32_t { kError = 0, kSystemCall = 1, kSpin = 2 };
 inline constexpr uint32_t kOutOfWindowPolicies = 3;
 
@@ -122,32 +123,39 @@ inline Outcome OutcomeOf(ReadEnd end) {
       return Outcome::Failed(Status::kDisrupted);
     case ReadEnd::kUnpublished:
       return Outcome::Failed(Status::kUnpublished);
+    case ReadEnd::kUnusable:
+      return Outcome::Failed(Status::kUnusable);
   }
   __builtin_unreachable();
 }
 
 // Waits for a writer at the most, under kSpin: each turn is a read, some 30 ns, and a pause.
-inline constexpr uint32_t kMostPolicySpins = 1u << 22;
+inline constexpr uint32_t kMostPolicySpins = 1u << 20;
 
-// One reading with what is done when the page has none. `fallback` is the kernel's clock for kSystemCall.
-// True with a value in `ns`; false with the outcome.
-template <class Reader>
-inline Outcome ReadWithPolicy(const Reader& read, OutOfWindow policy, clockid_t fallback, int64_t* ns) {
+// One reading with what is done when the page has none. `lost()` tells whether the page's file is gone:
+// neither the kernel nor time can make up for that. `fallback` is the kernel's clock for kSystemCall, which
+// is asked whatever the refusal was but for a page in which nothing was published. True with a value in `ns`,
+// and `asked_kernel` telling where it is from; false with the outcome.
+template <class Reader, class Lost>
+inline Outcome ReadWithPolicy(const Reader& read, const Lost& lost, OutOfWindow policy, clockid_t fallback,
+                              int64_t* ns, bool* asked_kernel) {
+  *asked_kernel = false;
   ReadEnd end = read(ns);
   if (__builtin_expect(end == ReadEnd::kValue, 1)) return {};
-  const auto has_none = [&] { return end == ReadEnd::kOutOfWindow || end == ReadEnd::kDisrupted; };
+  const auto may_come = [&] { return end == ReadEnd::kOutOfWindow || end == ReadEnd::kDisrupted; };
   if (policy == OutOfWindow::kSpin) {
-    for (uint32_t spin = 0; spin < kMostPolicySpins && has_none(); spin++) {
+    for (uint32_t spin = 0; spin < kMostPolicySpins && may_come() && !lost(); spin++) {
       _mm_pause();
       end = read(ns);
     }
-    return OutcomeOf(end);
   }
-  if (policy == OutOfWindow::kError || !has_none()) return OutcomeOf(end);
+  if (lost()) return Outcome::Failed(Status::kPageLost);
+  if (policy != OutOfWindow::kSystemCall || end == ReadEnd::kUnpublished) return OutcomeOf(end);
   timespec time;
   const int error = ClockGettime(ClockPath::kSyscall, fallback, &time);
   if (error != 0) return Outcome::FailedCall("clock_gettime", error);
   *ns = ToNanoseconds(time);
+  *asked_kernel = true;
   return {};
 }
 

@@ -24,6 +24,22 @@ struct CopyImage {
   int64_t realtime_whole = 0, smeared_whole = 0, raw_whole = 0;
 };
 
+// Whether readers may compute modulo 2^64 on this page: its header says so.
+inline bool NarrowIsKept(const uint8_t* page) { return page[clock_page::kArithmeticAt] == 1; }
+
+// What every reader relies on, and none checks: a window of 2^63 cycles at most, shifts below 64, fractions
+// below one unit, and on a page for narrow readers (maxDelta - 1) * mult + fraction < 2^64.
+inline bool IsWithinBounds(const CopyImage& image, bool narrow) {
+  if (image.max_delta > uint64_t{1} << 63) return false;
+  for (const GroupWords& group : {image.shared, image.realtime, image.smeared, image.raw}) {
+    if (group.shift > 63 || group.fraction >> group.shift != 0) return false;
+    if (!narrow || image.max_delta == 0) continue;
+    const auto largest = static_cast<unsigned __int128>(image.max_delta - 1) * group.mult + group.fraction;
+    if (largest >> 64 != 0) return false;
+  }
+  return true;
+}
+
 // Called between any two stores of an update, so that a test can stop a writer there.
 struct NoPause {
   void operator()() const {}

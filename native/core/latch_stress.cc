@@ -171,13 +171,19 @@ struct alignas(kCacheLine) PerReader {
   std::vector<uint64_t> latencies;  // empty: not counted
 };
 
+// Whether the writer stands half-way, or is about to: no reader begins then, so that those which meet the
+// stall begin in it, and not an update before.
+enum class Standing : uint32_t { kNo, kSoon, kYes };
+constexpr uint64_t kSoonCycles = 10'000;
+
 struct Context {
   const StressRequest* request;
   uint8_t* page;
   uint64_t origin;
   StressWriter* writer;
-  std::vector<PerReader> readers;
+  std::vector<PerReader> readers;  // and the writer's, the last
   alignas(kCacheLine) std::atomic<bool> stop{false};
+  std::atomic<Standing> standing{Standing::kNo};
   std::atomic<size_t> reading{0};
   // The largest value that any read has returned.
   alignas(kCacheLine) std::atomic<int64_t> highest{INT64_MIN};
@@ -188,13 +194,16 @@ void ReadOnce(const Context& context, ReadFunction<HardwareCounter> read, const 
               std::vector<uint64_t>* latencies, std::atomic<int64_t>* highest, StressTally* tally) {
   // Acquire: that read ended before this one starts.
   const int64_t floor = highest->load(std::memory_order_acquire);
+  // Acquire: what the writer stored before it stalled is seen by the read.
+  const bool stands =
+      !latencies->empty() && context.standing.load(std::memory_order_acquire) == Standing::kYes;
   ClockReading reading;
   reading.ns = kNoValue;
   const uint64_t before = FencedRdtsc();
   const ReadEnd end = read(context.page, kSlot, context.page + clock_page::kGenerationAt, {}, limits,
                            &reading, &tally->retries);
   const uint64_t after = FencedRdtsc();
-  if (!latencies->empty()) {
+  if (stands) {
     (*latencies)[LatencyBucket(after - before)]++;
     tally->longest = std::max(tally->longest, after - before);
   }
@@ -211,6 +220,7 @@ void ReadOnce(const Context& context, ReadFunction<HardwareCounter> read, const 
       return;
     case ReadEnd::kDisrupted:
     case ReadEnd::kUnpublished:
+    case ReadEnd::kUnusable:
       tally->refused_otherwise++;
       return;
   }
@@ -269,9 +279,14 @@ void Write(Context* context) {
       writer.PublishNow();
       for (; !over(); tally.updates++) {
         uint32_t stores = 0;
+        context->standing.store(Standing::kSoon, std::memory_order_relaxed);
+        wait(kSoonCycles);
         writer.PublishNow([&] {
           // In the middle of the copy.
-          if (++stores == 8) wait(request.stall_cycles);
+          if (++stores != 8) return;
+          context->standing.store(Standing::kYes, std::memory_order_release);
+          wait(request.stall_cycles);
+          context->standing.store(Standing::kNo, std::memory_order_relaxed);
         });
         writer.WaitForTurn();
         wait(request.stall_cycles / 2);
@@ -287,15 +302,16 @@ void Write(Context* context) {
   context->stop.store(true, std::memory_order_relaxed);
 }
 
-// The first `cpu_count` threads read; the one after them writes.
+// All threads read but the last, which writes.
 void Work(size_t thread, void* argument) {
   auto* context = static_cast<Context*>(argument);
   const StressRequest& request = *context->request;
   PerReader& own = context->readers[thread];
   own.outcome = CheckCounter(CounterMethod::kFencedRdtsc);
-  if (thread == request.cpu_count) {
+  const size_t writer = context->readers.size() - 1;
+  if (thread == writer) {
     // Not before all readers read: what they see of the page is what is asked.
-    while (context->reading.load(std::memory_order_relaxed) < request.cpu_count) _mm_pause();
+    while (context->reading.load(std::memory_order_relaxed) < writer) _mm_pause();
     if (own.outcome.ok()) Write(context);
     context->stop.store(true, std::memory_order_relaxed);
     return;
@@ -306,6 +322,10 @@ void Work(size_t thread, void* argument) {
   ReadLimits limits;
   limits.most_tries = kMostTries;
   while (!context->stop.load(std::memory_order_relaxed)) {
+    if (context->standing.load(std::memory_order_relaxed) == Standing::kSoon) {
+      _mm_pause();
+      continue;
+    }
     ReadOnce(*context, read, limits, &own.latencies, &context->highest, &own.tally);
   }
 }
@@ -431,7 +451,12 @@ Outcome RunStress(const StressRequest& request, StressTally* tally) {
   context.request = &request;
   context.page = mapping->bytes();
   context.origin = FencedRdtsc();
-  context.readers = std::vector<PerReader>(request.cpu_count + 1);
+  std::vector<int> cpus(request.cpus, request.cpus + request.cpu_count);
+  // A writer that stands has a CPU of its own where there are two: how long reads take meanwhile is to be the
+  // protocol's doing, and not the scheduler's.
+  const bool alone = request.hazard == StressHazard::kWriterStalled && request.cpu_count > 1;
+  if (!alone) cpus.push_back(cpus.back());
+  context.readers = std::vector<PerReader>(cpus.size());
   if (request.latencies != nullptr) {
     for (PerReader& reader : context.readers) reader.latencies.assign(kLatencyBuckets, 0);
   }
@@ -455,8 +480,6 @@ Outcome RunStress(const StressRequest& request, StressTally* tally) {
     auto* inside = new (shared->bytes()) std::atomic<uint64_t>[2];
     return Deaths(request, &context, inside).Run(tally);
   }
-  std::vector<int> cpus(request.cpus, request.cpus + request.cpu_count);
-  cpus.push_back(cpus.back());
   const Outcome started = RunPinned(cpus.data(), cpus.size(), Work, &context);
   if (!started.ok()) return started;
   for (const PerReader& reader : context.readers) {

@@ -32,14 +32,16 @@ inline size_t LatencyBucket(uint64_t cycles) {
 struct StressRequest {
   ReaderKind reader;
   StressHazard hazard = StressHazard::kUpdate;
-  const int* cpus = nullptr;  // a reader on each; the writer on the last one
+  // A reader on each, the writer on the last one, which is its own under kWriterStalled where there are two.
+  const int* cpus = nullptr;
   size_t cpu_count = 0;
   uint64_t most_cycles = 0;    // how long
   uint64_t window_cycles = 0;  // the least length of a window, up to 2^39
   uint64_t stall_cycles = 0;
   uint32_t kills = 0;  // of kWriterKilled, which ends after so many
   uint64_t seed = 0;   // of the moments of death
-  // kLatencyBuckets counts of single reads by the cycles that they took, added to; null: not counted.
+  // kLatencyBuckets counts of the reads that began while the writer stood in a stall, by the cycles that they
+  // took, added to; null: not counted.
   uint64_t* latencies = nullptr;
 };
 
@@ -64,7 +66,7 @@ struct StressTally {
   // nanoseconds.
   uint64_t backwards = 0;
   uint64_t worst_back_ns = 0;
-  // The longest single read, cycles; 0 where latencies are not counted.
+  // The longest of the reads that latencies were counted of, cycles.
   uint64_t longest = 0;
 };
 

@@ -22,7 +22,7 @@ struct Guard {
   std::atomic<bool> lost{false};
 };
 
-constexpr int kGuards = 1024;
+constexpr int kGuards = kMostPageFiles;
 Guard guards[kGuards];
 struct sigaction previous;
 
@@ -137,7 +137,7 @@ Outcome PageMapping::File(int file_descriptor, bool writable, std::shared_ptr<Pa
   const Outcome outcome = made->Map(file_descriptor, 0, writable);
   if (!outcome.ok()) return outcome;
   made->guard_ = Watch(reinterpret_cast<uintptr_t>(made->bytes_), writable);
-  if (made->guard_ < 0) return Outcome::FailedCall("mmap", ENOMEM);
+  if (made->guard_ < 0) return Outcome::Failed(Status::kTooManyPages);
   *mapping = std::move(made);
   return {};
 }

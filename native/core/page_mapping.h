@@ -7,6 +7,9 @@
 
 namespace latchclock {
 
+// Page files that a process can have mapped at once.
+inline constexpr int kMostPageFiles = 4096;
+
 // A clock page in memory: 4096 bytes that stay readable for as long as this object lives, whatever becomes of
 // the file behind them. A file that is cut short while it is mapped would raise SIGBUS in whoever touches the
 // page: a handler then puts a page of zeros in its place, which every reader refuses, and IsLost tells. The

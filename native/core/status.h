@@ -14,7 +14,10 @@ enum class Status {
   kRetries,             // a bounded loop ran out
   kOutOfWindow,         // the counter is in no window of the page
   kDisrupted,           // the page was computed for another generation of the counter
-  kUnpublished,         // the page holds no clock: nothing was published yet, or its file was cut short
+  kUnpublished,         // the page holds no clock: nothing was published yet
+  kUnusable,            // the page says that its clock is not to be used
+  kPageLost,            // the file behind the page was cut short
+  kTooManyPages,        // no more files can be watched against being cut short
 };
 
 // A status with the errno and the name of the call that failed, if it was one.

@@ -816,9 +816,10 @@ TEST("each end of a read has its status") {
   CHECK_EQ(OutcomeOf(ReadEnd::kRetries).status, Status::kRetries);
   CHECK_EQ(OutcomeOf(ReadEnd::kDisrupted).status, Status::kDisrupted);
   CHECK_EQ(OutcomeOf(ReadEnd::kUnpublished).status, Status::kUnpublished);
+  CHECK_EQ(OutcomeOf(ReadEnd::kUnusable).status, Status::kUnusable);
 }
 
-TEST("a policy is asked only where the counter or its generation is the reason, and a wait is bounded") {
+TEST("a policy says whether it asked the kernel, waits a bounded time, and does neither for a lost page") {
   struct Script {
     ReadEnd end;
     uint32_t value_at;  // the reading that has a value, from 1; 0: none has
@@ -829,8 +830,11 @@ TEST("a policy is asked only where the counter or its generation is the reason, 
       return ReadEnd::kValue;
     }
   };
-  const auto run = [](Script* script, OutOfWindow policy, int64_t* ns) {
-    return ReadWithPolicy([&](int64_t* out) { return (*script)(out); }, policy, CLOCK_MONOTONIC, ns);
+  bool asked_kernel = false;
+  bool lost = false;
+  const auto run = [&](Script* script, OutOfWindow policy, int64_t* ns) {
+    return ReadWithPolicy([&](int64_t* out) { return (*script)(out); }, [&] { return lost; }, policy,
+                          CLOCK_MONOTONIC, ns, &asked_kernel);
   };
   for (uint32_t policy = 0; policy < kOutOfWindowPolicies; policy++) {
     int64_t ns = kNothing;
@@ -838,13 +842,36 @@ TEST("a policy is asked only where the counter or its generation is the reason, 
     CHECK(run(&has, static_cast<OutOfWindow>(policy), &ns).ok());
     CHECK_EQ(ns, 42);
     CHECK_EQ(has.reads, 1);
+    CHECK(!asked_kernel);
     for (const ReadEnd end : {ReadEnd::kRetries, ReadEnd::kUnpublished}) {
+      if (end == ReadEnd::kRetries && static_cast<OutOfWindow>(policy) == OutOfWindow::kSystemCall) continue;
       ns = kNothing;
       Script none{end, 0};
       CHECK_EQ(run(&none, static_cast<OutOfWindow>(policy), &ns).status, OutcomeOf(end).status);
       CHECK_EQ(ns, kNothing);
       CHECK_EQ(none.reads, 1);
+      CHECK(!asked_kernel);
     }
+    // What a page that is gone last held tells nothing, and no writer comes.
+    lost = true;
+    for (const ReadEnd end : {ReadEnd::kOutOfWindow, ReadEnd::kDisrupted, ReadEnd::kUnpublished}) {
+      ns = kNothing;
+      Script gone{end, 2};
+      CHECK_EQ(run(&gone, static_cast<OutOfWindow>(policy), &ns).status, Status::kPageLost);
+      CHECK_EQ(ns, kNothing);
+      CHECK_EQ(gone.reads, 1);
+    }
+    lost = false;
+  }
+  for (const ReadEnd end : {ReadEnd::kOutOfWindow, ReadEnd::kDisrupted, ReadEnd::kRetries}) {
+    timespec before, after;
+    Script call{end, 0};
+    int64_t ns = kNothing;
+    CHECK_EQ(ClockGettime(ClockPath::kSyscall, CLOCK_MONOTONIC, &before), 0);
+    CHECK(run(&call, OutOfWindow::kSystemCall, &ns).ok());
+    CHECK_EQ(ClockGettime(ClockPath::kSyscall, CLOCK_MONOTONIC, &after), 0);
+    CHECK(ToNanoseconds(before) <= ns && ns <= ToNanoseconds(after));
+    CHECK(asked_kernel);
   }
   for (const ReadEnd end : {ReadEnd::kOutOfWindow, ReadEnd::kDisrupted}) {
     int64_t ns = kNothing;
@@ -852,13 +879,6 @@ TEST("a policy is asked only where the counter or its generation is the reason, 
     CHECK_EQ(run(&error, OutOfWindow::kError, &ns).status, OutcomeOf(end).status);
     CHECK_EQ(ns, kNothing);
     CHECK_EQ(error.reads, 1);
-
-    timespec before, after;
-    Script call{end, 0};
-    CHECK_EQ(ClockGettime(ClockPath::kSyscall, CLOCK_MONOTONIC, &before), 0);
-    CHECK(run(&call, OutOfWindow::kSystemCall, &ns).ok());
-    CHECK_EQ(ClockGettime(ClockPath::kSyscall, CLOCK_MONOTONIC, &after), 0);
-    CHECK(ToNanoseconds(before) <= ns && ns <= ToNanoseconds(after));
 
     Script spin{end, 100};
     CHECK(run(&spin, OutOfWindow::kSpin, &ns).ok());
@@ -870,7 +890,8 @@ TEST("a policy is asked only where the counter or its generation is the reason, 
   }
   int64_t ns = kNothing;
   const auto none = [](int64_t*) { return ReadEnd::kOutOfWindow; };
-  const Outcome outcome = ReadWithPolicy(none, OutOfWindow::kSystemCall, 1'000, &ns);
+  const Outcome outcome = ReadWithPolicy(
+      none, [] { return false; }, OutOfWindow::kSystemCall, 1'000, &ns, &asked_kernel);
   CHECK_EQ(outcome.status, Status::kSystemCall);
   CHECK_EQ(outcome.error_number, EINVAL);
   CHECK_EQ(ns, kNothing);
@@ -886,10 +907,13 @@ void StoreAs(uint8_t* page, uint64_t at, Word value) {
 struct VmclockWords {
   uint64_t counter = 1'000, period = uint64_t{1} << 54, seconds = 50, fraction = 0;
   uint8_t shift = 20;  // with this period 2^30 Hz: a cycle is 2^34 / 2^64 s
+  uint8_t counter_id = 1, status = 2;
 };
 
 // At the offsets of vmclock-abi.h, written out.
 void StoreVmclock(uint8_t* page, const VmclockWords& words) {
+  StoreAs<uint8_t>(page, 0x0a, words.counter_id);
+  StoreAs<uint8_t>(page, 0x22, words.status);
   StoreAs<uint8_t>(page, 0x27, words.shift);
   StoreAs<uint64_t>(page, 0x28, words.counter);
   StoreAs<uint64_t>(page, 0x30, words.period);
@@ -962,6 +986,18 @@ TEST("VMClock: a counter behind the page's is refused, and a period of zero is n
   CHECK_EQ(ReadVmclockAt({}, 1'000 + (kBit63 - 1)).end, ReadEnd::kValue);
   CHECK_EQ(ReadVmclockAt({.period = 0}, 1'000).end, ReadEnd::kUnpublished);
   CHECK_EQ(ReadVmclockAt({.period = 0}, 999).end, ReadEnd::kUnpublished);
+}
+
+TEST("VMClock: a page of another counter, or whose clock is not known to run, is not read") {
+  for (const uint32_t counter : {0u, 2u, 0xffu}) {
+    CHECK_EQ(ReadVmclockAt({.counter_id = static_cast<uint8_t>(counter)}, 1'000).end, ReadEnd::kUnusable);
+  }
+  for (const uint32_t status : {0u, 1u, 4u, 5u, 0xffu}) {
+    CHECK_EQ(ReadVmclockAt({.status = static_cast<uint8_t>(status)}, 1'000).end, ReadEnd::kUnusable);
+    // It says so also of a period or a counter that would be refused for themselves.
+    CHECK_EQ(ReadVmclockAt({.period = 0, .status = static_cast<uint8_t>(status)}, 9).end, ReadEnd::kUnusable);
+  }
+  for (const uint8_t status : {2, 3}) CHECK_EQ(ReadVmclockAt({.status = status}, 1'000).end, ReadEnd::kValue);
 }
 
 TEST("VMClock: a count that stays odd is given up after so many waits, and one that changes makes a retry") {
@@ -1073,7 +1109,7 @@ TEST("pvclock: the difference is shifted, then multiplied in 128 bits, each roun
 
 TEST("pvclock: unless the host says that it is stable, or where the counter is behind, there is no value") {
   for (const uint8_t flags : {0, 2, 0xfe}) {
-    CHECK_EQ(ReadPvclockAt({.flags = flags}, 1'000).end, ReadEnd::kDisrupted);
+    CHECK_EQ(ReadPvclockAt({.flags = flags}, 1'000).end, ReadEnd::kUnusable);
   }
   CHECK_EQ(ReadPvclockAt({.flags = 0xff}, 1'000).end, ReadEnd::kValue);
   CHECK_EQ(ReadPvclockAt({}, 999).end, ReadEnd::kOutOfWindow);

@@ -173,25 +173,35 @@ describe('pages of hypervisors: on any bytes, native reader and step program end
 
   test('vmclock', () => {
     fc.assert(
-      fc.property(bytesOf(0x70), word, fc.boolean(), fc.nat(255), (head, cycles, odd, shift) => {
-        const bytes = new Uint8Array(4096);
-        bytes.set(evenCount(head, 0x0c, odd));
-        bytes[0x27] = shift;
-        const native = addon.readVmclockAt(bytes, cycles, BOUND);
-        const run = vmclockOutcome(
-          runSteps(vmclockReader({ mostSpins: BOUND }), bytesMemory(bytes), () => cycles),
-        );
-        expect(ReadEnd[run.end]).toBe(native.end);
-        expect(Number(run.retries)).toBe(native.retries);
-        if (run.end === 'value') {
-          const { seconds, fraction, disruptionMarker } = run;
-          expect({ seconds, fraction, disruptionMarker }).toEqual({
-            seconds: native.seconds,
-            fraction: native.fraction,
-            disruptionMarker: native.disruptionMarker,
-          });
-        }
-      }),
+      fc.property(
+        bytesOf(0x70),
+        word,
+        fc.boolean(),
+        fc.nat(255),
+        fc.nat(9),
+        (head, cycles, odd, shift, status) => {
+          const bytes = new Uint8Array(4096);
+          bytes.set(evenCount(head, 0x0c, odd));
+          bytes[0x27] = shift;
+          // Mostly a clock that runs by the TSC; any bytes say that of themselves hardly ever.
+          if (status > 0) bytes[0x0a] = 1;
+          bytes[0x22] = status > 3 ? 2 : status;
+          const native = addon.readVmclockAt(bytes, cycles, BOUND);
+          const run = vmclockOutcome(
+            runSteps(vmclockReader({ mostSpins: BOUND }), bytesMemory(bytes), () => cycles),
+          );
+          expect(ReadEnd[run.end]).toBe(native.end);
+          expect(Number(run.retries)).toBe(native.retries);
+          if (run.end === 'value') {
+            const { seconds, fraction, disruptionMarker } = run;
+            expect({ seconds, fraction, disruptionMarker }).toEqual({
+              seconds: native.seconds,
+              fraction: native.fraction,
+              disruptionMarker: native.disruptionMarker,
+            });
+          }
+        },
+      ),
       { numRuns: 3_000 },
     );
   });
@@ -237,12 +247,14 @@ const HEADER: ClockPageHeader = {
   clocks: [...OWN_CLOCKS],
 };
 
-/** An image whose every word is another number. */
+/** An image whose every word is another number, within the bounds that writers keep. */
 function imageOf(seed: bigint): CopyImage {
   const bytes = new Uint8Array(4096);
   const view = new DataView(bytes.buffer);
   COPY_WORDS.forEach(({ field }, index) => {
-    const value = field.endsWith('shift') ? BigInt(index) : (seed * 1_000n + BigInt(index)) * 0x1_0001n;
+    const value = field.endsWith('shift')
+      ? BigInt(40 + index)
+      : (seed * 1_000n + BigInt(index)) * (field.endsWith('fraction') ? 0x11n : 0x1_0001n);
     view.setBigUint64(COPY_OFFSETS[0][field], value, true);
   });
   return decodeClockCopy(bytes, 0);
@@ -295,6 +307,54 @@ describe('the native writer and the step program leave the same page, update aft
       runSteps(writer(image), bytesMemory(own.bytes), () => 1n);
       expect(Buffer.compare(native.bytes, own.bytes), `update ${update}`).toBe(0);
     }
+  });
+});
+
+describe('the native writer refuses an image outside the bounds that readers rely on', () => {
+  const WIDEST = 1n << 63n;
+  const edges = ['shared', 'realtime', 'smeared-realtime', 'monotonic-raw'].flatMap(
+    (group): [string, 'wide' | 'narrow', Record<string, bigint>, Record<string, bigint>][] => [
+      [`a shift of 64 in ${group}`, 'wide', { [`${group}.shift`]: 63n }, { [`${group}.shift`]: 64n }],
+      [
+        `a fraction of a whole nanosecond in ${group}`,
+        'wide',
+        { [`${group}.fraction`]: (1n << 40n) - 1n },
+        { [`${group}.fraction`]: 1n << 40n },
+      ],
+      [
+        `a product past 64 bits in ${group}, on a page for narrow readers`,
+        'narrow',
+        // (2^20) * (2^44 - 1) + (2^20 - 1) + ... : just below 2^64, and just at it.
+        {
+          maxDelta: (1n << 20n) + 1n,
+          [`${group}.mult`]: (1n << 44n) - 1n,
+          [`${group}.fraction`]: (1n << 20n) - 1n,
+        },
+        { maxDelta: (1n << 20n) + 1n, [`${group}.mult`]: (1n << 44n) - 1n, [`${group}.fraction`]: 1n << 20n },
+      ],
+    ],
+  );
+  const rows = [
+    ['a window longer than 2^63', 'wide', { maxDelta: WIDEST }, { maxDelta: WIDEST + 1n }],
+    ...edges,
+  ] as const;
+  test.each(rows)('%s', (_, arithmetic, within, outside) => {
+    const page = createAnonymousPage(addon, { ...HEADER, arithmetic });
+    const publish = (edits: Readonly<Record<string, bigint>>): void => {
+      const words = COPY_WORDS.map(({ field }) => {
+        const plain = field.endsWith('shift')
+          ? 40n
+          : field === 'maxDelta' || field.endsWith('mult')
+            ? 1n
+            : 0n;
+        return BigInt.asIntN(64, edits[field] ?? plain);
+      });
+      addon.publishClockPage(page.memory, ReaderProtocol.latch, BigInt64Array.from(words), 0, false, false);
+    };
+    publish(within);
+    const before = page.bytes.slice();
+    expect(() => publish(outside)).toThrow(expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }));
+    expect(Buffer.compare(page.bytes, before)).toBe(0);
   });
 });
 

@@ -36,7 +36,7 @@ export interface PvclockOptions {
 
 /** What a pvclock reader came to. */
 export interface PvclockOutcome {
-  /** `disrupted`: the page's flag does not say that the pages of all CPUs agree. */
+  /** `unusable`: the page's flag does not say that the pages of all CPUs agree. */
   readonly end: ReadEnd;
   /** Nanoseconds, unsigned 64 bits: cycles of the kernel's clocksource. Of `value` only, 0 otherwise. */
   readonly ns: bigint;
@@ -90,7 +90,7 @@ export function pvclockReader(options: PvclockOptions = {}): Program<PvclockRegi
     load('load the flags', at.flags, 'flags', 'relaxed', 1),
     ...loop.leave,
     branch('nothing was published', 'unpublished', ({ mul }) => mul === 0n),
-    branch('the page is not stable', 'disrupted', ({ flags }) => (flags & STABLE_FLAG) === 0n),
+    branch('the page is not stable', 'unusable', ({ flags }) => (flags & STABLE_FLAG) === 0n),
     branch(
       'the counter is behind',
       'out-of-window',
@@ -104,7 +104,7 @@ export function pvclockReader(options: PvclockOptions = {}): Program<PvclockRegi
       }),
     })),
     { kind: 'end', note: 'return the time', end: 'value' },
-    ...refusals(),
+    ...refusals('unusable'),
   ]);
 }
 

@@ -30,8 +30,9 @@ import { fence, itemsOf } from './items.js';
  * | `retries` | the bound ran out: a writer stopped half-way, or published all the while |
  * | `disrupted` | the copy was computed for another generation of the counter |
  * | `unpublished` | a mult of zero: nothing was published yet |
+ * | `unusable` | VMClock and pvclock: the page says of itself that it is not to be read |
  */
-export type ReadEnd = 'value' | 'out-of-window' | 'retries' | 'disrupted' | 'unpublished';
+export type ReadEnd = 'value' | 'out-of-window' | 'retries' | 'disrupted' | 'unpublished' | 'unusable';
 
 /**
  * Whether the generation is looked at: not; before the copy and after the counter, both against the copy's tag; or,
@@ -255,8 +256,8 @@ export function returnValue(options: ReaderOptions, clamp: boolean): ReaderItem[
   ];
 }
 
-/** The ends without a value, each behind a label of its name. */
-export function refusals(): (Label | EndStep<ReadEnd>)[] {
-  const ends = ['out-of-window', 'disrupted', 'unpublished', 'retries'] as const;
+/** The ends without a value that a reader comes to, each behind a label of its name. */
+export function refusals(third: 'disrupted' | 'unusable' = 'disrupted'): (Label | EndStep<ReadEnd>)[] {
+  const ends = ['out-of-window', third, 'unpublished', 'retries'] as const;
   return ends.flatMap((end) => [label(end), { kind: 'end', note: `refuse: ${end}`, end } as const]);
 }

@@ -6,14 +6,20 @@ import { type LoopRegister, seqlockLoop } from './seqlock.js';
 
 /** Where the words that a reading needs lie in a VMClock page (include/uapi/linux/vmclock-abi.h), bytes. */
 const VMCLOCK_OFFSETS = {
+  counterId: 0x0a,
   count: 0x0c,
   disruptionMarker: 0x10,
+  status: 0x22,
   periodShift: 0x27,
   counter: 0x28,
   period: 0x30,
   seconds: 0x48,
   fraction: 0x50,
 } as const;
+
+const TSC_COUNTER = 1n;
+/** Synchronized and freerunning; the others are unknown, initializing and unreliable. */
+const RUNNING: readonly bigint[] = [2n, 3n];
 
 /** Registers of a VMClock reader; those from `pageSeconds` on are the page's own words. */
 export type VmclockRegister =
@@ -26,7 +32,9 @@ export type VmclockRegister =
   | 'pageFraction'
   | 'base'
   | 'period'
-  | 'shift';
+  | 'shift'
+  | 'counterId'
+  | 'status';
 
 export interface VmclockOptions {
   /** Waits and copies thrown away at the most; 2^16 by default. */
@@ -62,7 +70,8 @@ function timeAt(r: Registers<VmclockRegister>): { seconds: bigint; fraction: big
 
 /**
  * Reads a VMClock page, which starts at address 0: `time + ((cycles - counter) * period >> shift)`, the product in
- * 128 bits, rounded down to 2^-64 s. A counter behind the page's is refused.
+ * 128 bits, rounded down to 2^-64 s. A counter behind the page's is refused, and so is a page that counts by another
+ * counter, or whose clock is not known to run.
  */
 export function vmclockReader(options: VmclockOptions = {}): Program<VmclockRegister, ReadEnd> {
   const at = VMCLOCK_OFFSETS;
@@ -81,6 +90,8 @@ export function vmclockReader(options: VmclockOptions = {}): Program<VmclockRegi
     base: 0n,
     period: 0n,
     shift: 0n,
+    counterId: 0n,
+    status: 0n,
   };
   return assemble<VmclockRegister, ReadEnd>('vmclock reader', initial, [
     ...loop.enter,
@@ -91,7 +102,12 @@ export function vmclockReader(options: VmclockOptions = {}): Program<VmclockRegi
     load('load the seconds', at.seconds, 'pageSeconds'),
     load('load the fraction', at.fraction, 'pageFraction'),
     load('load the shift', at.periodShift, 'shift', 'relaxed', 1),
+    // Within the section: a guest can come to a host that has no usable counter.
+    load("load the counter's number", at.counterId, 'counterId', 'relaxed', 1),
+    load('load the status', at.status, 'status', 'relaxed', 1),
     ...loop.leave,
+    branch('the page counts by another counter', 'unusable', ({ counterId }) => counterId !== TSC_COUNTER),
+    branch('the clock is not known to run', 'unusable', ({ status }) => !RUNNING.includes(status)),
     branch('nothing was published', 'unpublished', ({ period }) => period === 0n),
     branch(
       'the counter is behind',
@@ -100,7 +116,7 @@ export function vmclockReader(options: VmclockOptions = {}): Program<VmclockRegi
     ),
     compute('compute the time', timeAt),
     { kind: 'end', note: 'return the time', end: 'value' },
-    ...refusals(),
+    ...refusals('unusable'),
   ]);
 }
 

@@ -61,7 +61,7 @@ inline ReadEnd ReadPvclock(const uint8_t* page, const Counter& counter, uint32_t
   if (!SeqlockLoop(taken, most_spins, retries)) return ReadEnd::kRetries;
   if (taken.mul == 0) return ReadEnd::kUnpublished;
   // As the vDSO does: unless the flag says so, the pages of other CPUs need not agree with this one.
-  if ((reading->flags & pvclock::kStableFlag) == 0) return ReadEnd::kDisrupted;
+  if ((reading->flags & pvclock::kStableFlag) == 0) return ReadEnd::kUnusable;
   const uint64_t delta = reading->cycles - taken.timestamp;
   if (static_cast<int64_t>(delta) < 0) return ReadEnd::kOutOfWindow;
   reading->ns = PvclockNanoseconds(delta, taken.system_time, taken.mul, taken.shift);

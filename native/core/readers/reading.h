@@ -14,8 +14,11 @@ enum class ReadEnd : uint32_t {
   kRetries = 2,      // the bound on tries ran out: a writer stopped half-way, or published all the while
   kDisrupted = 3,    // the copy was computed for another generation of the counter
   kUnpublished = 4,  // a mult of zero: nothing was published yet, or the page's file was cut short
+  // Pages of other makers only: the page says of itself that it is not to be read, by another counter's
+  // number, by the clock's status, or by a flag that is missing.
+  kUnusable = 5,
 };
-inline constexpr uint32_t kReadEnds = 5;
+inline constexpr uint32_t kReadEnds = 6;
 
 // The words of a copy that one read used.
 struct CopyWords {

@@ -81,7 +81,7 @@ describe('pvclock', () => {
 
   test('refuses a page without a rate, then one that is not stable, then a counter behind', () => {
     expect(read(page({ mul: 0, flags: 0 }), 1n)).toMatchObject({ end: 'unpublished', ns: 0n });
-    expect(read(page({ flags: 0xfe }), 1n)).toMatchObject({ end: 'disrupted', flags: 0xfen });
+    expect(read(page({ flags: 0xfe }), 1n)).toMatchObject({ end: 'unusable', flags: 0xfen });
     expect(read(page({ flags: 0xff }), 999n).end).toBe('out-of-window');
     expect(read(page({ flags: 0xff }), 1_000n).end).toBe('value');
   });

@@ -12,11 +12,15 @@ interface Words {
   period?: bigint;
   seconds?: bigint;
   fraction?: bigint;
+  counterId?: number;
+  status?: number;
 }
 
 function page(words: Words = {}): Uint8Array {
   const view = new DataView(new ArrayBuffer(4096));
   view.setUint32(0x00, 0x4b4c_4356, true);
+  view.setUint8(0x0a, words.counterId ?? 1);
+  view.setUint8(0x22, words.status ?? 2);
   view.setUint32(0x0c, words.count ?? 2, true);
   view.setBigUint64(0x10, words.marker ?? 1n, true);
   view.setUint8(0x27, words.shift ?? 0);
@@ -98,6 +102,17 @@ describe('vmclock', () => {
     expect(read(page(), 999n).end).toBe('unpublished');
   });
 
+  test('refuses a page of another counter, or whose clock is not known to run, whatever else it holds', () => {
+    for (const counterId of [0, 2, 0xff]) {
+      expect(read(page({ period: 1n, counterId }), 1_000n)).toMatchObject({ end: 'unusable', seconds: 0n });
+    }
+    for (const status of [0, 1, 4, 5, 0xff]) {
+      expect(read(page({ period: 1n, status }), 1_000n).end).toBe('unusable');
+      expect(read(page({ status }), 1n).end).toBe('unusable');
+    }
+    for (const status of [2, 3]) expect(read(page({ period: 1n, status }), 1_000n).end).toBe('value');
+  });
+
   test('waits for an odd count, a bounded time', () => {
     expect(read(page({ count: 7, period: 1n }), 1_000n)).toMatchObject({
       end: 'retries',
@@ -112,7 +127,7 @@ describe('vmclock', () => {
     );
     expect(read(memory, 1_000n)).toMatchObject({ end: 'value', retries: 1n, count: 0n });
     // What lies beside the count is none of it.
-    const beside = changingMemory(page({ period: 1n }), 3, (view) => view.setUint32(0x08, 9, true));
+    const beside = changingMemory(page({ period: 1n }), 3, (view) => view.setUint16(0x08, 9, true));
     expect(read(beside, 1_000n)).toMatchObject({ end: 'value', retries: 0n });
   });
 });
