@@ -18,10 +18,11 @@ export function hasWindow(protocol: ProtocolName): boolean {
 
 function ofUpdate(protocol: ProtocolName): CellVerdict {
   switch (protocol) {
-    // The base is read inside the write section, or the windows touch: no counter reading has two segments.
-    case 'seqlock':
+    // The windows touch: no counter reading has two segments.
     case 'two-window':
       return 'safe';
+    // Its base is read inside the write section; but the processor may load the count again before it reads the counter.
+    case 'seqlock':
     // A reader goes on with the old copy while the new one's base is already past.
     case 'latch':
     case 'latch-window':

@@ -226,8 +226,18 @@ export interface StressTally {
  */
 export const LATENCY_BUCKETS = 976;
 
-/** What the timing of readers is held beside. The numbers are the addon's. */
-export const BenchSubject = { rdtsc: 0, 'lfence-rdtsc': 1, rdtscp: 2, vdso: 3, reader: 4 } as const;
+/**
+ * What is timed: a reader, or what readers are held beside. `bare-latch` is a latch without window and clamp, for their
+ * price. The numbers are the addon's.
+ */
+export const BenchSubject = {
+  rdtsc: 0,
+  'lfence-rdtsc': 1,
+  rdtscp: 2,
+  vdso: 3,
+  reader: 4,
+  'bare-latch': 5,
+} as const;
 export type BenchSubjectName = keyof typeof BenchSubject;
 
 /** How a call with a bad pointer ended: with an errno (0: it claims to have worked), or by a signal (else 0). */

@@ -72,6 +72,30 @@ uint64_t TimeKind(const ReaderKind& kind, const uint8_t* page, bool chained, uin
                    : TimeReader<Reader<Narrow, G, C, kNeeded>, G>(page, chained, reads);
 }
 
+// As LatchReader and LatchWindowReader, but for what each does about the counter. Nobody is to read by it.
+template <class Arithmetic, class Generation, class Counter = HardwareCounter, Words kWords = Words::kNeeded>
+struct BareLatchReader {
+  static ReadEnd Read(const uint8_t* page, ClockSlot slot, const Generation& generation,
+                      const Counter& counter, const ReadLimits& limits, ClockReading* reading,
+                      uint64_t* retries) {
+    for (uint32_t tries = 0; tries < limits.most_tries; tries++) {
+      reading->generation = generation.Load();
+      const uint64_t count = LoadWord(page, clock_page::kCountAt, std::memory_order_acquire);
+      LoadCopy<false, Generation::kTagged>(page, slot, count & 1, &reading->words);
+      reading->cycles = counter.Read();
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (__builtin_expect(LoadWord(page, clock_page::kCountAt) != count, 0)) {
+        ++*retries;
+        continue;
+      }
+      reading->count = count;
+      if (!generation.Holds(reading->generation, reading->words)) return ReadEnd::kDisrupted;
+      return Evaluate<Arithmetic>(reading->cycles, reading);
+    }
+    return ReadEnd::kRetries;
+  }
+};
+
 // One segment in every copy, from now on for as long as the arithmetic can.
 void Fill(uint8_t* page, const ReaderKind& kind) {
   CopyImage image;
@@ -111,6 +135,7 @@ Outcome TimeReads(const BenchRequest& request, uint64_t* cycles) {
       return {};
     }
     case BenchSubject::kReader:
+    case BenchSubject::kBareLatch:
       break;
   }
   // Others are known by what is wrong with them, not by what they cost.
@@ -120,6 +145,10 @@ Outcome TimeReads(const BenchRequest& request, uint64_t* cycles) {
   if (!mapped.ok()) return mapped;
   Fill(mapping->bytes(), request.reader);
   const uint8_t* page = mapping->bytes();
+  if (request.subject == BenchSubject::kBareLatch) {
+    *cycles = TimeKind<BareLatchReader>(request.reader, page, chained, reads);
+    return {};
+  }
   switch (request.reader.protocol) {
     case ReaderProtocol::kSeqlock:
       *cycles = TimeKind<SeqlockReader>(request.reader, page, chained, reads);

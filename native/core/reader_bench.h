@@ -14,8 +14,11 @@ enum class BenchSubject : uint32_t {
   kRdtscp = 2,
   kVdso = 3,    // clock_gettime(CLOCK_MONOTONIC) by the vDSO
   kReader = 4,  // the reader asked for
+  // A latch that believes any counter: what the window, or the clamp of the reader without one, is priced
+  // against.
+  kBareLatch = 5,
 };
-inline constexpr uint32_t kBenchSubjects = 5;
+inline constexpr uint32_t kBenchSubjects = 6;
 
 struct BenchRequest {
   BenchSubject subject = BenchSubject::kReader;

@@ -1,6 +1,6 @@
 // What a read of a clock page costs by each protocol, beside the counter itself and the vDSO: native loops in pinned
-// child processes, rounds interleaved, ratios taken within a round, medians of all rounds. Prints a table; with
-// --json also the figures. Absolute times depend on the machine: compare ratios.
+// child processes, rounds interleaved, ratios taken within a round, medians of all rounds. Prints a table, or
+// with --json the figures. Absolute times depend on the machine: compare ratios.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { kernelCounterHz, openMachine } from '../../dist/host/host.js';
@@ -24,7 +24,11 @@ const readers = PROTOCOLS.flatMap((protocol) =>
     })),
   ),
 );
-const SUBJECTS = [...floors, ...readers];
+const bare = [false, true].map((wide) => ({
+  name: `bare latch ${wide ? 'wide' : 'narrow'}`,
+  arguments: [BenchSubject['bare-latch'], ReaderProtocol.latch, ReaderGeneration.none, wide],
+}));
+const SUBJECTS = [...floors, ...bare, ...readers];
 
 /** One child: so many rounds of every subject, each begun with another one; cycles a read, by chained, round, subject. */
 function trial() {
@@ -75,6 +79,10 @@ function main() {
     }),
   );
   const write = (line) => process.stdout.write(`${line}\n`);
+  if (process.argv.includes('--json')) {
+    write(JSON.stringify({ hz, throughput: figures[0], chain: figures[1] }));
+    return;
+  }
   ['throughput', 'dependent chain'].forEach((title, kind) => {
     write(
       `${title}: ${rounds[kind].length} rounds of ${READS} reads; 5 % and 95 % of rounds beside the ratio`,
@@ -87,18 +95,22 @@ function main() {
       );
     }
     const of = (name) => figures[kind].find((figure) => figure.name === name).cycles;
+    // Within a round, so that what slows a round down is not taken for a price; the middle half of rounds beside it.
+    const column = (name) => SUBJECTS.findIndex((subject) => subject.name === name);
     const price = (dear, cheap) => {
-      const difference = of(dear) - of(cheap);
-      return `${difference >= 0 ? '+' : ''}${difference.toFixed(1)} cycles (${((difference / of(cheap)) * 100).toFixed(1)} %)`;
+      const differences = rounds[kind].map((cycles) => cycles[column(dear)] - cycles[column(cheap)]);
+      const difference = quantile(differences, 0.5);
+      const [low, high] = [0.25, 0.75].map((share) => quantile(differences, share).toFixed(1));
+      return `${difference >= 0 ? '+' : ''}${difference.toFixed(1)} cycles (${((difference / of(cheap)) * 100).toFixed(1)} %; middle half ${low} to ${high})`;
     };
-    write(`window instead of clamp      ${price('latch-window narrow', 'latch narrow')}`);
+    write(`window                       ${price('latch-window narrow', 'bare latch narrow')}`);
+    write(`window, wide                 ${price('latch-window wide', 'bare latch wide')}`);
+    write(`clamp                        ${price('latch narrow', 'bare latch narrow')}`);
     write(`second window                ${price('two-window narrow', 'latch-window narrow')}`);
     write(`wide instead of narrow       ${price('latch-window wide', 'latch-window narrow')}`);
     write(`generation                   ${price('latch-window +gen wide', 'latch-window wide')}`);
     write(`latch instead of seqlock     ${price('latch narrow', 'seqlock narrow')}\n`);
   });
-  if (process.argv.includes('--json'))
-    write(JSON.stringify({ hz, throughput: figures[0], chain: figures[1] }));
 }
 
 if (process.argv.includes('--trial')) process.stdout.write(JSON.stringify(trial()));
