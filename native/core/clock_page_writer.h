@@ -143,16 +143,15 @@ inline void PublishTwoWindow(uint8_t* page, uint64_t keep, const CopyImage& imag
   pause();
 }
 
-// The copy of a two-window page that a writer must keep: the only one offered, else the one whose window has
-// the counter, else the first. After a death at any point it is whole.
-inline uint64_t TwoWindowKeep(const uint8_t* page, uint64_t cycles) {
+// The copy of a two-window page that a writer must keep: the only one offered, else the one that starts
+// later. After a death at any point it is whole. (Not the one whose window has the counter: time goes on
+// between that look and the first store, and a reader may have used the later one by then.)
+inline uint64_t TwoWindowKeep(const uint8_t* page) {
   const uint64_t count = LoadWord(page, clock_page::kCountAt);
   const uint64_t first = count & 1;
   if ((count & 2) != 0) return first;
-  const uint64_t other = WindowAt(first ^ 1);
-  const bool in_other =
-      cycles - LoadWord(page, other + clock_page::kBaseIn) < LoadWord(page, other + clock_page::kMaxDeltaIn);
-  return in_other ? first ^ 1 : first;
+  const auto base = [&](uint64_t copy) { return LoadWord(page, WindowAt(copy) + clock_page::kBaseIn); };
+  return static_cast<int64_t>(base(first ^ 1) - base(first)) > 0 ? first ^ 1 : first;
 }
 
 }  // namespace latchclock

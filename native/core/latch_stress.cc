@@ -135,7 +135,7 @@ class StressWriter {
     if (protocol_ == ReaderProtocol::kSeqlock) {
       PublishSeqlock(page_, [&] { return image; });
     } else if (IsTwoWindow(protocol_)) {
-      PublishTwoWindow(page_, TwoWindowKeep(page_, base), image, true, false);
+      PublishTwoWindow(page_, TwoWindowKeep(page_), image, true, false);
     } else {
       PublishLatch(page_, image);
     }
@@ -146,7 +146,7 @@ class StressWriter {
   template <class Pause>
   void PublishNext(Pause&& pause) {
     const uint64_t now = FencedRdtsc();
-    const uint64_t keep = TwoWindowKeep(page_, now);
+    const uint64_t keep = TwoWindowKeep(page_);
     const uint64_t window = WindowAt(keep);
     const uint64_t base = LoadWord(page_, window + clock_page::kBaseIn);
     const uint64_t length = LoadWord(page_, window + clock_page::kMaxDeltaIn);

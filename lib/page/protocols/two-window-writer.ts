@@ -15,8 +15,8 @@ import {
 
 export interface TwoWindowWriterOptions extends WriterOptions {
   /**
-   * The copy that stays. `found`: the only one offered, else the one whose window has the counter, else the first,
-   * as a writer needs that does not know what others published.
+   * The copy that stays. `found`: the only one offered, else the one that starts later, as a writer needs that does not
+   * know what others published.
    */
   readonly keep: CopyNumber | 'found';
   /**
@@ -51,10 +51,11 @@ function findKept(): WriterItem[] {
     ...loadFound(),
     compute('keep the first copy', ({ found }) => ({ keep: found & 1n })),
     branch('no other copy is offered', 'kept', ({ found }) => (found & 2n) !== 0n),
+    load('load the base of the first copy', (r) => COPY_OFFSETS[kept(r)].base, 'keptBase'),
     load('load the base of the other copy', (r) => COPY_OFFSETS[replaced(r)].base, 'otherBase'),
-    load('load maxDelta of the other copy', (r) => COPY_OFFSETS[replaced(r)].maxDelta, 'otherMaxDelta'),
-    compute('keep the other copy if its window has the counter', (r) =>
-      wrapU64(r.cycles - r.otherBase) < r.otherMaxDelta ? { keep: BigInt(replaced(r)) } : {},
+    // Not the one whose window has the counter: time goes on until readers are sent to it.
+    compute('keep the one that starts later', (r) =>
+      BigInt.asIntN(64, r.otherBase - r.keptBase) > 0n ? { keep: BigInt(replaced(r)) } : {},
     ),
     label('kept'),
   ];

@@ -10,16 +10,9 @@ import { itemsOf } from './items.js';
 
 /**
  * Registers of a writer: the counter that it read, the generation that it loaded before, the count found and the one
- * it stored last, the copy that it keeps, and the window of the other one.
+ * it stored last, the copy that it keeps, and the bases of that one and of the other.
  */
-export type WriterRegister =
-  | 'generation'
-  | 'cycles'
-  | 'found'
-  | 'count'
-  | 'keep'
-  | 'otherBase'
-  | 'otherMaxDelta';
+export type WriterRegister = 'generation' | 'cycles' | 'found' | 'count' | 'keep' | 'keptBase' | 'otherBase';
 
 export type WriterProgram = Program<WriterRegister, 'done'>;
 export type WriterItem = Item<WriterRegister, 'done'>;
@@ -41,8 +34,8 @@ export function assembleWriter(name: string, items: readonly WriterItem[]): Writ
     found: 0n,
     count: 0n,
     keep: 0n,
+    keptBase: 0n,
     otherBase: 0n,
-    otherMaxDelta: 0n,
   };
   return assemble<WriterRegister, 'done'>(name, initial, [
     ...items,

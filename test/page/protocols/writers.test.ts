@@ -300,13 +300,9 @@ describe('what a two-window writer keeps', () => {
     }
   });
 
-  test('is the one whose window has the counter, else the first', () => {
+  test('is the one that starts later, whatever the counter: time goes on until readers are sent to it', () => {
     for (const first of [0n, 1n]) {
-      expect(keptBy(first, 1_000n)).toBe(0);
-      expect(keptBy(first, 1_499n)).toBe(0);
-      expect(keptBy(first, 1_500n)).toBe(1);
-      expect(keptBy(first, 1_999n)).toBe(1);
-      for (const cycles of [999n, 2_000n]) expect(keptBy(first, cycles)).toBe(Number(first));
+      for (const cycles of [999n, 1_000n, 1_499n, 1_500n, 2_000n]) expect(keptBy(first, cycles)).toBe(1);
     }
   });
 });

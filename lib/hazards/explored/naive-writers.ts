@@ -1,0 +1,68 @@
+import { COPY_OFFSETS, COPY_WORDS, type CopyNumber } from '../../page/clock-page.js';
+import { fence, itemsOf } from '../../page/protocols/items.js';
+import {
+  assembleWriter,
+  loadFound,
+  readForImage,
+  type WriterRegister,
+} from '../../page/protocols/writing.js';
+import type { Program, Registers } from '../../page/steps.js';
+import { wrapU64 } from '../../units.js';
+import type { Known, Published, Update } from './scenario.js';
+import { COUNT_AT, imageOf, type ProgramEdit, type UpdateChoice } from './writers.js';
+
+// Writers that do not repair what they find: what goes wrong then is why ours do.
+
+const { compute, store } = itemsOf<WriterRegister>();
+
+/** A seqlock's writer that adds one to the count that it finds, although a dead one may have left it odd. */
+export const naiveSeqlock: ProgramEdit = (program) => ({
+  ...(program as unknown as Program),
+  steps: (program as unknown as Program).steps.map((step) =>
+    step.kind === 'compute' && step.note === 'choose the odd count'
+      ? { ...step, set: ({ found }: Registers) => ({ count: wrapU64((found as bigint) + 1n) }) }
+      : step,
+  ),
+});
+
+/** An update of the kernel's latch: a flip, the first copy, another flip, the second copy. */
+export function kernelLatchUpdate(
+  known: Known,
+  segmentAt: (cycles: bigint) => Published,
+  choice: UpdateChoice,
+): Update {
+  const image = (registers: Registers) =>
+    imageOf(segmentAt(registers['cycles'] as bigint), registers['generation'] as bigint);
+  const flip = (note: string) => [
+    fence('release', 'what was stored is seen before the flip'),
+    compute('choose the count', ({ count }) => ({ count: wrapU64(count + 1n) })),
+    store(note, COUNT_AT, ({ count }) => count),
+    fence('release', 'the flip is seen before a store into the copy'),
+  ];
+  const copy = (number: CopyNumber) =>
+    COPY_WORDS.map(({ field, value }) =>
+      store(`store ${field} of copy ${number}`, COPY_OFFSETS[number][field], (r) => value(image(r))),
+    );
+  const program = assembleWriter('kernel latch writer', [
+    ...readForImage({
+      image: (cycles, generation) => imageOf(segmentAt(cycles), generation),
+      ...(choice.generationAt === undefined ? {} : { generationAt: choice.generationAt }),
+    }),
+    ...loadFound(),
+    compute('go on from the count', ({ found }) => ({ count: found })),
+    ...flip('flip: readers to the second copy'),
+    ...copy(0),
+    ...flip('flip: readers to the first copy'),
+    ...copy(1),
+  ]);
+  return {
+    program: program as unknown as Program,
+    earliestTick: 0,
+    offers: (count, registers) =>
+      (count & 1n) === 1n ? [known.copies[1]] : [segmentAt(registers['cycles'] as bigint)],
+    known: (registers) => {
+      const latest = segmentAt(registers['cycles'] as bigint);
+      return { latest, copies: [latest, latest] };
+    },
+  };
+}

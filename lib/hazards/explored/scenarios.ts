@@ -1,0 +1,552 @@
+import { CLOCK_GROUPS, COPY_OFFSETS, type CopyNumber } from '../../page/clock-page.js';
+import { OWN_READERS } from '../../page/protocols/readers.js';
+import type { ReaderProgram } from '../../page/protocols/reading.js';
+import type { Program } from '../../page/steps.js';
+import { hasWindow } from '../expected.js';
+import type { HazardName, MatrixReader, ProtocolName } from '../model.js';
+import { kernelLatchUpdate, naiveSeqlock } from './naive-writers.js';
+import type { Known, Published, Scenario, Update, WorldEvent, Writer } from './scenario.js';
+import { NO_VALUE } from './world.js';
+import {
+  ADJUST_STEP,
+  adjustment,
+  CLOCK,
+  COUNT_AT,
+  continued,
+  GENERATION_AT,
+  inTurn,
+  type ProgramEdit,
+  refusing,
+  type UpdateChoice,
+  updateOf,
+  type WrittenFor,
+  wordsOf,
+} from './writers.js';
+
+/** Changes of the programs of a scenario: for programs that are broken on purpose. */
+export interface ScenarioEdits {
+  reader?(program: Program): Program;
+  writer?: ProgramEdit;
+}
+
+// A tick is a cycle. Values of one line differ from those of another, and from any mixture of their words, by far.
+const ORIGIN = 1_000n;
+const JUMP = 500n;
+const LONG = 100_000n;
+const LAG = 10n;
+const MULT = 1_000n;
+const LINES = [1_000_000n, 500_000_000n] as const;
+const RATES = [700n, 1_500n, 900n] as const;
+const GENERATIONS = [7n, 8n] as const;
+/** Beyond what is explored: see the search. */
+const NO_BOUND = 2 ** 40;
+
+/** The page that a protocol's readers read. */
+export function writtenFor(protocol: ProtocolName): WrittenFor {
+  if (protocol === 'seqlock') return 'seqlock';
+  return protocol.endsWith('two-window') ? 'two-window' : 'latch';
+}
+
+/** The segment from `base` on of the one line that an epoch has where rates do not change. */
+function straight(base: bigint, epoch: number, maxDelta = LONG): Published {
+  const origin = ORIGIN + BigInt(epoch) * JUMP;
+  const whole = (LINES[epoch] as bigint) + (base - origin) * MULT;
+  return { base, maxDelta, mult: MULT, whole, epoch };
+}
+
+/** The epoch that a counter belongs to, where the counter of the second starts beyond all that the first can reach. */
+function epochOf(cycles: bigint): number {
+  return cycles >= ORIGIN + JUMP ? 1 : 0;
+}
+
+interface Build {
+  readonly reader: MatrixReader;
+  readonly variant?: string;
+  readonly about: string;
+  readonly brokenRule?: string;
+  readonly counterFenced?: boolean;
+  readonly writer?: Writer;
+  readonly successor?: Writer;
+  readonly events?: readonly WorldEvent[];
+  readonly origins?: readonly bigint[];
+  readonly lastTick: number;
+  /** What is current, in the first copy, and what the other one holds. */
+  readonly first?: Published;
+  readonly other?: Published;
+  /** Fields that change besides `base` and `whole`. */
+  readonly varying?: readonly ('mult' | 'maxDelta' | 'tag')[];
+  readonly countMask?: bigint;
+  readonly ordered?: boolean;
+}
+
+function build(edits: ScenarioEdits, options: Build): Scenario {
+  const { reader, varying = [], writer = null, successor = null } = options;
+  const { protocol, generation, native } = reader;
+  const page = writtenFor(protocol);
+  const first = options.first ?? straight(ORIGIN - LAG, 0);
+  const other = options.other ?? straight(ORIGIN - 2n * LAG, 0, first.maxDelta);
+  const copies: readonly CopyNumber[] = page === 'seqlock' ? [0] : [0, 1];
+  const group = CLOCK_GROUPS[CLOCK];
+  const isLoaded = (at: number): boolean =>
+    (hasWindow(protocol) || !copies.some((copy) => COPY_OFFSETS[copy].maxDelta === at)) &&
+    (native.generation === 'tagged' || !copies.some((copy) => COPY_OFFSETS[copy].tag === at));
+  const words = new Map<number, bigint>([
+    [COUNT_AT, page === 'two-window' ? 2n : 0n],
+    [GENERATION_AT, GENERATIONS[0]],
+    ...copies
+      .flatMap((copy) => wordsOf(copy, copy === 0 ? first : other, GENERATIONS[0]))
+      .filter(([at]) => isLoaded(at)),
+  ]);
+  const shared = new Set<number>([COUNT_AT]);
+  for (const copy of copies) {
+    const at = COPY_OFFSETS[copy];
+    for (const word of [
+      at.base,
+      at[`${CLOCK}.whole`],
+      ...(varying.includes('mult') ? [at[`${group}.mult`]] : []),
+      ...(varying.includes('maxDelta') ? [at.maxDelta] : []),
+      ...(varying.includes('tag') ? [at.tag] : []),
+    ]) {
+      if (words.has(word)) shared.add(word);
+    }
+  }
+  if (varying.includes('tag')) shared.add(GENERATION_AT);
+  const program: ReaderProgram = OWN_READERS[native.protocol]({
+    clock: CLOCK,
+    generation: native.generation,
+    arithmetic: 'wide',
+    initialNs: NO_VALUE,
+    mostTries: NO_BOUND,
+    mostSpins: NO_BOUND,
+    counterFenced: options.counterFenced ?? true,
+  });
+  const asProgram = program as unknown as Program;
+  return {
+    variant: options.variant ?? 'main',
+    about: options.about,
+    brokenRule: options.brokenRule ?? null,
+    reader: edits.reader?.(asProgram) ?? asProgram,
+    writer,
+    successor,
+    events: options.events ?? [],
+    origins: options.origins ?? [ORIGIN, ORIGIN + JUMP],
+    lastTick: options.lastTick,
+    words,
+    shared,
+    known: { latest: first, copies: [first, other] },
+    current: [first],
+    countMask: options.countMask ?? (1n << 64n) - 1n,
+    ordered: options.ordered ?? false,
+    ...(generation ? {} : {}),
+  };
+}
+
+/** Who writes a page, and how. */
+interface Making {
+  readonly page: WrittenFor;
+  readonly windowed: boolean;
+  readonly choice: UpdateChoice;
+  readonly edit: ProgramEdit | undefined;
+}
+
+function makingOf({ protocol, generation }: MatrixReader, edits: ScenarioEdits): Making {
+  return {
+    page: writtenFor(protocol),
+    windowed: hasWindow(protocol),
+    // A page whose readers look at generations is written by somebody who does.
+    choice: generation ? { generationAt: GENERATION_AT } : {},
+    edit: edits.writer,
+  };
+}
+
+function update(
+  { page, choice, edit }: Making,
+  known: Known,
+  segmentAt: (cycles: bigint) => Published,
+  more: UpdateChoice = {},
+  earliestTick = 0,
+): Update {
+  return updateOf(page, known, segmentAt, { ...choice, ...more }, earliestTick, edit);
+}
+
+/** Updates along the straight line, so many, each from the writer's own reading of the counter. */
+function straightUpdates(making: Making, number: number, more: UpdateChoice = {}, maxDelta = LONG): Writer {
+  const one = (known: Known): Update =>
+    update(making, known, (cycles) => straight(cycles, epochOf(cycles), maxDelta), more);
+  return inTurn(Array.from({ length: number }, () => one));
+}
+
+/** Updates of which each has another rate, from the instant of the writer's reading. */
+function changingUpdates(making: Making, number: number, more: UpdateChoice = {}): Writer {
+  return inTurn(
+    RATES.slice(0, number).map(
+      (rate) => (known: Known) =>
+        update(making, known, (cycles) => continued(known.latest, cycles, rate, LONG), more),
+    ),
+  );
+}
+
+const TOUCHING = 2n;
+
+/** A page whose windows touch, the first of which starts now. */
+const TOUCHING_PAGE = {
+  first: { base: ORIGIN, maxDelta: TOUCHING, mult: MULT, whole: LINES[0], epoch: 0 },
+  other: { base: ORIGIN - TOUCHING, maxDelta: TOUCHING, mult: 900n, whole: LINES[0] - 1_800n, epoch: 0 },
+} as const;
+
+/** Updates of which each starts, with another rate, where the window of the one before ends. */
+function touchingUpdates(making: Making, number: number, takesOver = false): Writer {
+  return inTurn(
+    RATES.slice(0, number).map((rate) => (known: Known) => {
+      const { latest } = known;
+      const next = continued(latest, latest.base + latest.maxDelta, rate, TOUCHING);
+      // Two windows: the copy that is replaced must have ended, and its successor have begun.
+      const waits = making.page === 'two-window' && !takesOver;
+      const earliest = waits ? Math.max(0, Number(latest.base - ORIGIN)) : 0;
+      return update(making, known, () => next, { overlap: false }, earliest);
+    }),
+  );
+}
+
+/** Holds readers back, moves the counter, and publishes anew: as docs/clock-page.md says. */
+function adjusting(making: Making, fenced: boolean): Writer {
+  const publish =
+    (by: Making, more: UpdateChoice = {}) =>
+    (known: Known): Update =>
+      update(by, known, (cycles) => straight(cycles, 1), more);
+  if (making.page === 'seqlock') {
+    const edit: ProgramEdit = (program) => {
+      const edited = making.edit?.(program) ?? (program as unknown as Program);
+      const place = edited.steps.findIndex(({ kind }) => kind === 'counter');
+      return { ...edited, steps: edited.steps.toSpliced(place, 0, ADJUST_STEP) };
+    };
+    return inTurn([publish({ ...making, edit }, { fence: fenced ? 'full' : 'release' })]);
+  }
+  const hold = (known: Known): Update => update(making, known, () => refusing(known.latest, making.windowed));
+  return inTurn([hold, (known) => adjustment(known, fenced), publish(making)]);
+}
+
+const INTERRUPTED = 'the counter jumps, in every CPU';
+
+/** The page of another host, all at once. */
+function anotherHost(reader: MatrixReader, equalCounts: boolean): WorldEvent {
+  const page = writtenFor(reader.protocol);
+  const segment = straight(ORIGIN + JUMP - LAG, 1);
+  const copies: readonly CopyNumber[] = page === 'seqlock' ? [0] : [0, 1];
+  return {
+    note: `the guest moves to another host: page, counter and generation are the other's, the count ${equalCounts ? 'is equal' : 'differs'}`,
+    newEpoch: true,
+    writer: 'stops',
+    current: [segment],
+    words: (load) => {
+      const count = load(COUNT_AT);
+      // No host's page rests on an odd count.
+      const resting = page === 'seqlock' && (count & 1n) !== 0n ? count + 1n : count;
+      return new Map([
+        [COUNT_AT, equalCounts ? resting : resting + 4n],
+        [GENERATION_AT, GENERATIONS[1]],
+        ...copies.flatMap((copy) => wordsOf(copy, segment, GENERATIONS[1])),
+      ]);
+    },
+  };
+}
+
+/** Scenarios of one hazard for one reader, the main one first. */
+export function scenariosOf(
+  reader: MatrixReader,
+  hazard: HazardName,
+  updates: number,
+  edits: ScenarioEdits = {},
+): Scenario[] {
+  const { protocol } = reader;
+  const page = writtenFor(protocol);
+  const making = makingOf(reader, edits);
+  const { windowed } = making;
+  const newGeneration: WorldEvent = {
+    note: 'the generation changes',
+    words: () => new Map([[GENERATION_AT, GENERATIONS[1]]]),
+  };
+  switch (hazard) {
+    case 'update':
+    case 'counter-unfenced': {
+      const common = {
+        reader,
+        varying: ['mult', 'maxDelta'] as const,
+        ordered: true,
+        ...(hazard === 'counter-unfenced' ? { counterFenced: false } : {}),
+      };
+      const touching = build(edits, {
+        ...common,
+        variant: page === 'two-window' ? 'main' : 'windows touch',
+        about: 'each window starts where the one before it ends, with another rate',
+        writer: touchingUpdates(making, updates),
+        lastTick: 2 * updates,
+        ...TOUCHING_PAGE,
+      });
+      const overlapping = build(edits, {
+        ...common,
+        variant: page === 'two-window' ? 'at once' : 'main',
+        about: 'each segment has another rate, from the instant at which its writer read the counter',
+        writer: changingUpdates(making, updates),
+        lastTick: 3,
+      });
+      if (page === 'two-window') return [touching, overlapping];
+      if (windowed) return [overlapping, touching];
+      if (protocol !== 'seqlock') return [overlapping];
+      return [
+        overlapping,
+        build(edits, {
+          ...common,
+          variant: 'counter before',
+          about: 'the writer reads the counter before it takes the write side, as Linux does',
+          writer: changingUpdates(making, updates, { counterRead: 'before' }),
+          lastTick: 3,
+        }),
+      ];
+    }
+    case 'writer-stalled':
+    case 'writer-killed': {
+      const short = windowed ? 3n + LAG : LONG;
+      return [
+        build(edits, {
+          reader,
+          about: 'the writer stands at any of its stores, while time passes',
+          first: straight(ORIGIN - LAG, 0, short),
+          writer: straightUpdates(making, Math.min(2, updates), {}, short),
+          events: hazard === 'writer-killed' ? [{ note: 'the writer dies', writer: 'stops' }] : [],
+          lastTick: 4,
+        }),
+      ];
+    }
+    case 'writer-restarted': {
+      const events: WorldEvent[] = [
+        { note: 'the writer dies, and another takes over', writer: 'is replaced' },
+      ];
+      const main = build(edits, {
+        reader,
+        about: 'our writer takes over what a dead one left at any of its stores',
+        writer: straightUpdates(making, 2),
+        successor: straightUpdates(making, 1),
+        events,
+        lastTick: 2,
+      });
+      const naive = naiveWriters(making);
+      const bothOffered =
+        page === 'two-window'
+          ? [
+              build(edits, {
+                reader,
+                variant: 'both offered',
+                about: 'our writer takes over a page that offers two windows, and goes on with another rate',
+                varying: ['mult', 'maxDelta'],
+                ordered: true,
+                ...TOUCHING_PAGE,
+                writer: touchingUpdates(making, 1),
+                successor: inTurn([(known) => touchingUpdates(making, 2, true).next(1, known) as Update]),
+                events,
+                lastTick: 4,
+              }),
+            ]
+          : [];
+      return [
+        main,
+        ...bothOffered,
+        build(edits, {
+          reader,
+          variant: 'naive',
+          about: naive.about,
+          brokenRule: 'a new writer takes over what a dead one left half-written',
+          writer: naive.writer,
+          successor: naive.successor,
+          events,
+          lastTick: 2,
+          ...(page === 'latch' ? { other: straight(ORIGIN - LAG, 0) } : {}),
+        }),
+      ];
+    }
+    case 'counter-behind':
+      return [
+        build(edits, {
+          reader,
+          about: 'the base lies ahead of the counter',
+          first: straight(ORIGIN + 2n, 0),
+          lastTick: 3,
+        }),
+      ];
+    case 'window-expired':
+      return [
+        build(edits, {
+          reader,
+          about: 'the window ends, and nobody publishes',
+          first: straight(ORIGIN - LAG, 0, LAG + 1n),
+          lastTick: 3,
+        }),
+      ];
+    case 'counter-wrapped': {
+      const nearZero = (1n << 64n) - 2n;
+      const before = (base: bigint): Published => ({
+        base: BigInt.asUintN(64, base),
+        maxDelta: LONG,
+        mult: MULT,
+        whole: LINES[0] + (base - nearZero) * MULT,
+        epoch: 0,
+      });
+      return [
+        build(edits, {
+          reader,
+          variant: 'main',
+          about: 'the counter runs once around, and comes back into a window',
+          brokenRule: 'the counter does not come back into a window',
+          events: [{ note: 'the counter wraps, and comes back into the window', newEpoch: true }],
+          origins: [ORIGIN, ORIGIN + JUMP],
+          lastTick: 2,
+        }),
+        build(edits, {
+          reader,
+          variant: 'through zero',
+          about: 'the counter passes zero inside a window, and so does a base',
+          origins: [nearZero],
+          first: before(nearZero - LAG),
+          other: before(nearZero - 2n * LAG),
+          writer: inTurn([
+            (known) =>
+              update(making, known, (cycles) => before(cycles < LONG ? cycles + (1n << 64n) : cycles)),
+          ]),
+          lastTick: 4,
+        }),
+      ];
+    }
+    case 'adjust-held':
+    case 'adjust-held-unfenced': {
+      const fenced = hazard === 'adjust-held';
+      const common = {
+        reader,
+        varying: ['mult', 'maxDelta'] as const,
+        writer: adjusting(making, fenced),
+        lastTick: 2,
+        ...(fenced ? {} : { brokenRule: 'all that was stored is seen before the counter moves' }),
+      };
+      return [
+        build(edits, {
+          ...common,
+          about: `the counter is moved forward with readers held back${fenced ? '' : ', without the fence'}`,
+        }),
+        build(edits, {
+          ...common,
+          variant: 'back',
+          about: `the counter is moved back with readers held back${fenced ? '' : ', without the fence'}`,
+          origins: [ORIGIN + JUMP, ORIGIN],
+          first: straight(ORIGIN - LAG, 0),
+        }),
+      ];
+    }
+    case 'adjust-unheld':
+      return [
+        build(edits, {
+          reader,
+          about: "the counter jumps behind the writer's back, inside the window",
+          brokenRule: "nobody moves the counter behind the writer's back",
+          writer: straightUpdates(making, 1),
+          events: [{ note: INTERRUPTED, newEpoch: true }],
+          lastTick: 2,
+        }),
+      ];
+    case 'migration-different':
+    case 'migration-equal':
+      return [
+        build(edits, {
+          reader,
+          about: `page, counter and generation become another host's, the counts ${hazard === 'migration-equal' ? 'are equal' : 'differ'}`,
+          varying: ['tag'],
+          writer: straightUpdates(making, 1),
+          events: [anotherHost(reader, hazard === 'migration-equal')],
+          lastTick: 2,
+        }),
+      ];
+    case 'migration-own-page':
+      return [
+        build(edits, {
+          reader,
+          about:
+            'counter and generation change at once, the page comes along, and its writer publishes again',
+          varying: ['tag'],
+          writer: straightUpdates(making, Math.min(2, updates)),
+          events: [
+            { ...newGeneration, note: 'the guest moves: counter and generation change', newEpoch: true },
+          ],
+          lastTick: 1,
+        }),
+      ];
+    case 'generation-late':
+      return [
+        build(edits, {
+          reader,
+          about: 'the counter changes, and only later the generation',
+          brokenRule: 'the generation changes with the counter, while no CPU runs',
+          varying: ['tag'],
+          writer: straightUpdates(making, 1),
+          events: [{ note: INTERRUPTED, newEpoch: true }, newGeneration],
+          lastTick: 1,
+        }),
+      ];
+    case 'generation-early': {
+      const common = {
+        reader,
+        varying: ['tag'] as const,
+        brokenRule: 'the generation changes with the counter, while no CPU runs',
+        events: [newGeneration, { note: INTERRUPTED, newEpoch: true } as WorldEvent],
+        lastTick: 1,
+      };
+      return [
+        build(edits, {
+          ...common,
+          about: 'the generation changes, and only later the counter; the writer may publish between',
+          writer: straightUpdates(making, 1),
+        }),
+        build(edits, {
+          ...common,
+          variant: 'no writer',
+          about: 'the generation changes, and only later the counter; nobody publishes',
+        }),
+      ];
+    }
+    case 'count-aba':
+      return [
+        build(edits, {
+          reader,
+          about: 'the count is of so few bits that it comes back while a copy is rewritten',
+          brokenRule: 'the count does not come back within a read',
+          writer: straightUpdates(making, 2),
+          countMask: page === 'two-window' ? 3n : 1n,
+          lastTick: 2,
+        }),
+      ];
+  }
+}
+
+function naiveWriters(making: Making): { about: string; writer: Writer; successor: Writer } {
+  switch (making.page) {
+    case 'seqlock':
+      return {
+        about: 'the new writer adds one to the count that it finds, odd or even',
+        writer: straightUpdates(making, 1),
+        successor: straightUpdates({ ...making, edit: naiveSeqlock }, 1),
+      };
+    case 'latch': {
+      const one = (known: Known): Update =>
+        kernelLatchUpdate(known, (cycles) => straight(cycles, 0), making.choice);
+      return {
+        about:
+          "the writer is as the kernel's, which writes both copies with a flip before each, and the new one begins anew",
+        writer: inTurn([one]),
+        successor: inTurn([one]),
+      };
+    }
+    case 'two-window':
+      return {
+        about: 'the new writer keeps the first copy, whatever it finds',
+        writer: straightUpdates(making, 2),
+        successor: straightUpdates(making, 1, { keep: 0 }),
+      };
+  }
+}
