@@ -1,0 +1,78 @@
+/* One copy; odd while a writer writes. */
+#include "world.pml"
+
+#define windowsTouch false
+
+inline storeCount(to) {
+  count = (hazard == COUNT_ABA -> (to) & 1 : (to));
+  if
+  :: count & 1
+  :: else -> current = bit(held[0]); note(held[0])
+  fi;
+  observe()
+}
+
+inline readWritersCounter() {
+  make(counter, windowLength, rate(segments), published)
+}
+
+/* An odd count was left by a writer that died. */
+#define oddCount (count + 1 + (count & 1) * !naive)
+
+/* Nobody else stores the count: its load goes with the step after it. */
+inline publish() {
+  if
+  :: variant == COUNTER_BEFORE_SECTION ->
+    LOAD_WRITERS_GENERATION
+    d_step { readWritersCounter() };
+    d_step { wCount = oddCount; storeCount(wCount) }
+  :: d_step { variant != COUNTER_BEFORE_SECTION -> wCount = oddCount; storeCount(wCount) };
+    if
+    :: atomic { task == PUBLISH_ADJUSTED -> jump(); observe() }
+      LOAD_WRITERS_GENERATION
+      d_step { readWritersCounter() }
+#ifdef TAGGED
+    :: d_step { task != PUBLISH_ADJUSTED -> wTag = generation };
+      d_step { readWritersCounter() }
+#else
+    :: d_step { task != PUBLISH_ADJUSTED -> readWritersCounter() }
+#endif
+    fi
+  fi;
+  storeWords(0);
+  d_step { storeCount(wCount + 1) }
+}
+
+/* The odd count holds the page: there is no copy to publish for that. */
+#define HOLDS_BY_COPY false
+
+inline takeOver() { skip }
+
+inline open() {
+  setCopy(0, 0);
+  count = 0
+}
+
+inline migratePage() {
+  setCopy(0, made);
+  count = count + (count & 1)
+}
+
+inline take() {
+  atomic {
+    begin();
+    rCount = count;
+#ifndef ODD_IGNORED
+    if
+    :: rCount & 1 -> goto ended
+    :: else
+    fi
+#endif
+  };
+  LOAD_GENERATION
+  loadWords(0);
+  readCounter();
+  check()
+}
+
+#include "run.pml"
