@@ -45,7 +45,7 @@ inline publish() {
   fi
 }
 
-#define HOLDS_BY_COPY true
+#define HAS_TWO_COPIES true
 
 inline takeOver() { skip }
 

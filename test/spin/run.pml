@@ -1,22 +1,41 @@
 /* The processes, after the protocol's own words: who writes, who reads, how time passes, what happens. */
 
-#ifndef UPDATES
-#define UPDATES 2
+#define isAnotherHost (hazard == MIGRATION_DIFFERENT || hazard == MIGRATION_EQUAL)
+#define isStop (hazard == WRITER_KILLED || hazard == WRITER_RESTARTED)
+#define isNewMeaning (isAnotherHost || hazard == MIGRATION_OWN_PAGE || hazard == ADJUST_UNHELD)
+#define isOddGeneration (hazard == GENERATION_LATE || hazard == GENERATION_EARLY)
+#define needsEvent (isStop || isNewMeaning || isOddGeneration || hazard == COUNTER_WRAPPED)
+
+#ifdef LITERAL
+/* What is wrong with the sketches shows where a window ends. */
+#define TICKS_WITH_ANOTHER_HOST 3
+#else
+#define TICKS_WITH_ANOTHER_HOST 2
 #endif
 
-#define standsStill (hazard == COUNTER_BEHIND || hazard == WINDOW_EXPIRED)
-#define needsUpdates (hazard <= WRITER_RESTARTED || hazard == MIGRATION_OWN_PAGE || hazard == COUNT_ABA)
-#define needsEvent (!standsStill && hazard != UPDATE && hazard != WRITER_STALLED && hazard != ADJUST_HELD && hazard != COUNT_ABA)
+/* How much happens: what the story of each hazard needs. */
+inline chooseBounds() {
+  if
+  :: hazard == UPDATE -> updates = 3; ticks = 3
+  :: hazard == WRITER_STALLED -> updates = 2; ticks = 4
+  :: hazard == WRITER_KILLED || hazard == COUNT_ABA -> updates = 2; ticks = 3
+  :: hazard == WRITER_RESTARTED && HAS_TWO_COPIES -> updates = 2; ticks = 2
+  :: hazard == MIGRATION_OWN_PAGE -> updates = 2; ticks = 2
+  :: isAnotherHost -> updates = 1; ticks = TICKS_WITH_ANOTHER_HOST
+  :: hazard == COUNTER_BEHIND || hazard == WINDOW_EXPIRED -> updates = 0; ticks = 3
+  :: else -> updates = 1; ticks = 3
+  fi
+}
 
 /* Time passes between any two steps. */
 proctype Time() {
 end:
   do
-  :: d_step { counter < LAST && !over -> counter++; observe() }
+  :: d_step { ticks > 0 && !over -> ticks--; counter++; observe() }
   od
 }
 
-proctype Writer(byte updates; bool isSuccessor; bool naive) provided (!paused) {
+proctype Writer(byte updates; bool isSuccessor; bool naive) provided (!paused || over) {
   byte wCount;
   byte wTag;
   byte made;
@@ -32,8 +51,8 @@ proctype Writer(byte updates; bool isSuccessor; bool naive) provided (!paused) {
       :: else
       fi;
       if
-      :: hazard == ADJUST_HELD && HOLDS_BY_COPY -> task = PUBLISH_DISABLED
-      :: hazard == ADJUST_HELD && !HOLDS_BY_COPY -> task = PUBLISH_ADJUSTED
+      :: hazard == ADJUST_HELD && HAS_TWO_COPIES -> task = PUBLISH_DISABLED
+      :: hazard == ADJUST_HELD && !HAS_TWO_COPIES -> task = PUBLISH_ADJUSTED
       :: else
       fi
     };
@@ -69,8 +88,10 @@ proctype Reader() {
 again:
 #endif
   take();
-#ifdef PROP_ORDERED
 returned:
+#ifdef PROP_RIGHT
+  assert(isRight);
+#else
   if
   :: isSecond -> assert(rHost != firstHost || firstValue <= value)
   :: else ->
@@ -119,7 +140,7 @@ proctype Event() {
     :: hazard == WRITER_RESTARTED -> atomic { stopped = true; run Writer(1, true, variant == NAIVE) }
     :: hazard == COUNTER_WRAPPED -> atomic { counter = START + 1; epoch++; observe() }
     :: hazard == ADJUST_UNHELD -> atomic { jump(); observe() }
-    :: hazard == MIGRATION_DIFFERENT || hazard == MIGRATION_EQUAL -> migrate()
+    :: isAnotherHost -> migrate()
     :: hazard == MIGRATION_OWN_PAGE -> atomic { jump(); generation++; observe() }
     :: hazard == GENERATION_LATE ->
       atomic { jump(); observe() };
@@ -132,6 +153,7 @@ proctype Event() {
 }
 
 init {
+  byte updates;
   byte wTag;
   byte made;
   atomic {
@@ -140,8 +162,8 @@ init {
       now.variant = chosen("VARIANT", variantNames);
     };
     chooseRates();
+    chooseBounds();
     counter = START;
-    segment[0].whole = 100;
     make((hazard == COUNTER_BEHIND -> START + 2 : START - 1), windowLength, rate(0), 0);
     segment[0].whole = 100;
     open();
@@ -154,9 +176,8 @@ init {
     :: else
     fi;
     if
-    :: needsUpdates -> run Writer(UPDATES, false, false)
-    :: !standsStill && !needsUpdates -> run Writer(1, false, false)
-    :: standsStill
+    :: updates > 0 -> run Writer(updates, false, false)
+    :: else
     fi
   }
 }

@@ -43,8 +43,8 @@ inline publish() {
   d_step { storeCount(wCount + 1) }
 }
 
-/* The odd count holds the page: there is no copy to publish for that. */
-#define HOLDS_BY_COPY false
+/* With one copy the odd count holds the page: there is no copy to publish for that. */
+#define HAS_TWO_COPIES false
 
 inline takeOver() { skip }
 

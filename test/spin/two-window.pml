@@ -52,19 +52,24 @@ inline publish() {
   fi
 }
 
-#define HOLDS_BY_COPY true
+#define HAS_TWO_COPIES true
 
 /*
  * The copy that a new writer keeps: the only one offered; of two the one whose window has the counter, else the first.
  * One step, since the page stands still until then: all that can change is the counter. The naive one always keeps
- * copy 0.
+ * copy 0. The variant keeps-later keeps the one of two that starts later.
  */
 inline takeOver() {
   late = true;
   kept = (naive -> 0 : count & 1);
   if
-  :: !naive && !(count & ONLY) && !hasCounter(kept) && hasCounter(1 - kept) -> kept = 1 - kept
-  :: else
+  :: naive || (count & ONLY)
+  :: !naive && !(count & ONLY) && variant == KEEPS_LATER -> kept = (copy[1].base > copy[0].base)
+  :: else ->
+    if
+    :: !hasCounter(kept) && hasCounter(1 - kept) -> kept = 1 - kept
+    :: else
+    fi
   fi
 }
 

@@ -34,6 +34,7 @@
 #define BACK_INTO_WINDOW 5
 #define NO_WRITER_BETWEEN 6
 #define ENDLESS 7
+#define KEEPS_LATER 8
 
 c_decl {
   static const char *const hazardNames[] = {
@@ -42,7 +43,7 @@ c_decl {
     "migration-own-page", "generation-late", "generation-early", "count-aba", NULL };
   static const char *const variantNames[] = {
     "main", "touching", "counter-before-section", "overlap", "naive", "back-into-window", "no-writer-between",
-    "endless", NULL };
+    "endless", "keeps-later", NULL };
   static unsigned char chosen(const char *variable, const char *const *names) {
     const char *name = getenv(variable);
     for (unsigned char i = 0; name != NULL && names[i] != NULL; i++)
@@ -55,10 +56,9 @@ c_decl {
 byte hazard;
 byte variant;
 
-#ifndef LAST
-#define LAST 6
-#endif
 #define START 2
+/* How often the counter may still move on by one. */
+byte ticks;
 byte counter;
 byte generation;
 
@@ -147,7 +147,7 @@ inline begin() {
   observe()
 }
 
-hidden byte isRight;
+bool isRight;
 
 /* Whether the value is one that a sighted segment had at a sighted instant. */
 inline judge() {
@@ -167,7 +167,8 @@ inline judge() {
     od;
     i++
   :: else -> break
-  od
+  od;
+  at = 0
 }
 #else
 inline observe() { skip }
@@ -265,11 +266,11 @@ inline note(s) {
 #define PUBLISH_DISABLED 1
 #define PUBLISH_ADJUSTED 2
 
-/* The counter's meaning changes: forward or back, by less than any window. To be used inside of atomic. */
+/* The counter's meaning changes: forward, or back into the first window. To be used inside of atomic. */
 inline jump() {
   if
   :: d_step { counter = counter + 2; moved = (hazard == ADJUST_HELD -> 2 : 0) }
-  :: d_step { counter = counter - 2; moved = (hazard == ADJUST_HELD -> -2 : 0) }
+  :: d_step { counter > START -> counter = counter - 2; moved = (hazard == ADJUST_HELD -> -2 : 0) }
   fi;
   epoch++
 }
@@ -313,11 +314,8 @@ inline give(v) {
   value = v;
 #ifdef PROP_RIGHT
   d_step { judge() };
-  assert(isRight);
-  goto ended
-#else
-  goto returned
 #endif
+  goto returned
 }
 
 /* The last loads, and the judgement of what was loaded. */
