@@ -63,7 +63,8 @@ export function parseSearch(out: string): Search {
   if (/max search depth too small|reached -DMEMLIM|out of memory/.test(out))
     throw new Error(`The search was cut short:\n${out}`);
   const violated = /^pan:1: assertion violated /m.test(out);
-  if (numberIn(out, /errors: (\d+)/) !== (violated ? 1 : 0)) throw new Error(`The model is at fault:\n${out}`);
+  if (numberIn(out, /errors: (\d+)/) !== (violated ? 1 : 0))
+    throw new Error(`The model is at fault:\n${out}`);
   if (/Search not completed/.test(out) !== violated) throw new Error(`The search was cut short:\n${out}`);
   const unreached = /^unreached in proctype Reader\n((?:\t.*\n)*)/m.exec(out)?.[1];
   if (!violated && unreached === undefined) throw new Error(`pan does not tell what it reached:\n${out}`);
@@ -119,7 +120,12 @@ export class SpinJudge {
     const program = await this.#program(cell, property);
     const environment = { ...process.env, HAZARD: cell.hazard, VARIANT: cell.variant };
     // No trail is written (-x would only refuse to overwrite one): searches of one program may run side by side.
-    const out = await this.#run(program.path, [`-m${this.#limits.steps}`, '-w20', '-T'], this.#folder, environment);
+    const out = await this.#run(
+      program.path,
+      [`-m${this.#limits.steps}`, '-w20', '-T'],
+      this.#folder,
+      environment,
+    );
     return { search: parseSearch(out), program };
   }
 
@@ -144,7 +150,13 @@ export class SpinJudge {
 
   /** The output of a program that ended by itself; pan ends with 0 whatever it found. */
   #run(program: string, arguments_: readonly string[], cwd: string, env = process.env): Promise<string> {
-    const options = { cwd, env, timeout: this.#limits.milliseconds, killSignal: 'SIGKILL', maxBuffer: 4 << 20 } as const;
+    const options = {
+      cwd,
+      env,
+      timeout: this.#limits.milliseconds,
+      killSignal: 'SIGKILL',
+      maxBuffer: 4 << 20,
+    } as const;
     return new Promise((resolve, reject) => {
       execFile(program, arguments_, options, (error, out, err) => {
         if (error === null) resolve(out + err);

@@ -19,7 +19,7 @@ inline chooseBounds() {
   :: hazard == UPDATE -> updates = 3; ticks = 3
   :: hazard == WRITER_STALLED -> updates = 2; ticks = 4
   :: hazard == WRITER_KILLED || hazard == COUNT_ABA -> updates = 2; ticks = 3
-  :: hazard == WRITER_RESTARTED && HAS_TWO_COPIES -> updates = 2; ticks = 2
+  :: hazard == WRITER_RESTARTED && variant == NAIVE -> updates = 2; ticks = 3
   :: hazard == MIGRATION_OWN_PAGE -> updates = 2; ticks = 2
   :: isAnotherHost -> updates = 1; ticks = TICKS_WITH_ANOTHER_HOST
   :: hazard == COUNTER_BEHIND || hazard == WINDOW_EXPIRED -> updates = 0; ticks = 3

@@ -328,10 +328,12 @@ inline check() {
   fi;
 #endif
   atomic {
+#ifndef GENERATION_ONCE
     if
     :: generation != rGeneration -> goto ended
     :: else
     fi;
+#endif
 #if defined(TAGGED) && !defined(TAG_IGNORED)
     if
     :: rTag != rGeneration -> goto ended
