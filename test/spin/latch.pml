@@ -5,7 +5,7 @@
 
 inline storeCount(to) {
   count = (hazard == COUNT_ABA -> (to) & 1 : (to));
-  current = bit(held[count & 1]);
+  current = bitOf(held[count & 1]);
   note(held[count & 1]);
   observe()
 }
@@ -53,7 +53,7 @@ inline open() {
   setCopy(0, 0);
   if
   :: variant == NAIVE -> setCopy(1, 0)
-  :: else
+  :: else -> held[1] = NONE
   fi;
   count = 0
 }

@@ -43,6 +43,7 @@ proctype Writer(byte updates; bool isSuccessor; bool naive) provided (!paused ||
   byte before;
   byte kept;
   byte k;
+  /* A successor: the kept window may have ended. */
   bool late;
   {
     atomic {
@@ -59,7 +60,7 @@ proctype Writer(byte updates; bool isSuccessor; bool naive) provided (!paused ||
 again:
     publish();
     if
-    :: atomic { task == PUBLISH_DISABLED -> task = PUBLISH_ADJUSTED; jump(); observe() };
+    :: atomic { task == PUBLISH_DISABLED -> task = PUBLISH_ADJUSTED; jump(); d_step { observe() } };
       goto again
     :: d_step { task != PUBLISH_DISABLED && updates > 1 -> updates--; task = PUBLISH };
       goto again
@@ -124,8 +125,8 @@ inline migrate() {
     fi;
     migratePage();
     published = made;
-    current = bit(made);
-    observe();
+    current = bitOf(made);
+    d_step { observe() };
     run Writer(1, true, false)
   }
 }
@@ -138,16 +139,16 @@ proctype Event() {
     if
     :: hazard == WRITER_KILLED -> stopped = true
     :: hazard == WRITER_RESTARTED -> atomic { stopped = true; run Writer(1, true, variant == NAIVE) }
-    :: hazard == COUNTER_WRAPPED -> atomic { counter = START + 1; epoch++; observe() }
-    :: hazard == ADJUST_UNHELD -> atomic { jump(); observe() }
+    :: hazard == COUNTER_WRAPPED -> atomic { counter = START + 1; epoch++; d_step { observe() } }
+    :: hazard == ADJUST_UNHELD -> atomic { jump(); d_step { observe() } }
     :: isAnotherHost -> migrate()
-    :: hazard == MIGRATION_OWN_PAGE -> atomic { jump(); generation++; observe() }
+    :: hazard == MIGRATION_OWN_PAGE -> atomic { jump(); generation++; d_step { observe() } }
     :: hazard == GENERATION_LATE ->
-      atomic { jump(); observe() };
+      atomic { jump(); d_step { observe() } };
       d_step { generation++; observe() }
     :: hazard == GENERATION_EARLY ->
       d_step { generation++; paused = (variant == NO_WRITER_BETWEEN); observe() };
-      atomic { jump(); paused = false; observe() }
+      atomic { jump(); paused = false; d_step { observe() } }
     fi
   } unless { over }
 }

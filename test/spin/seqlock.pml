@@ -7,7 +7,7 @@ inline storeCount(to) {
   count = (hazard == COUNT_ABA -> (to) & 1 : (to));
   if
   :: count & 1
-  :: else -> current = bit(held[0]); note(held[0])
+  :: else -> current = bitOf(held[0]); note(held[0])
   fi;
   observe()
 }
@@ -28,7 +28,7 @@ inline publish() {
     d_step { wCount = oddCount; storeCount(wCount) }
   :: d_step { variant != COUNTER_BEFORE_SECTION -> wCount = oddCount; storeCount(wCount) };
     if
-    :: atomic { task == PUBLISH_ADJUSTED -> jump(); observe() }
+    :: atomic { task == PUBLISH_ADJUSTED -> jump(); d_step { observe() } }
       LOAD_WRITERS_GENERATION
       d_step { readWritersCounter() }
 #ifdef TAGGED
@@ -60,8 +60,7 @@ inline migratePage() {
 
 inline take() {
   atomic {
-    begin();
-    rCount = count;
+    d_step { begin(); rCount = count };
 #ifndef ODD_IGNORED
     if
     :: rCount & 1 -> goto ended

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { HAZARD_NAMES, MATRIX_READERS } from '../../lib/hazards/model.ts';
 import { cannotRun, testUnless } from '../support/tools.ts';
@@ -30,6 +32,22 @@ describe('the cells', () => {
 
   test('have names of their own', () => {
     expect(new Set(SPIN_CELLS.map(nameOf)).size).toBe(SPIN_CELLS.length);
+  });
+});
+
+describe('the rates of the models', () => {
+  const source = readFileSync(join(import.meta.dirname, 'world.pml'), 'utf8');
+  const orders = [...source.matchAll(/-> ((?:rates\[\d\] = \d+(?:; )?)+)$/gm)].map(([, line]) =>
+    [...(line as string).matchAll(/= (\d+)/g)].map(([, rate]) => Number(rate)),
+  );
+
+  test('make words of two segments another value than either has at that counter', () => {
+    expect(orders.map(({ length }) => length)).toEqual([4, 4, 4]);
+    expect(orders.flatMap(mistakable)).toEqual([]);
+  });
+
+  test('would not do if one were a multiple of another', () => {
+    expect(mistakable([1, 3, 9, 27])).not.toEqual([]);
   });
 });
 
@@ -146,4 +164,52 @@ describe('what pan tells', () => {
 /** The follow-up's sketch goes on while the count is the same: on a page that stands still it runs out of tries. */
 function neverReturns({ protocol, hazard }: SpinCell): boolean {
   return protocol === 'literal-two-window' && (hazard === 'counter-behind' || hazard === 'window-expired');
+}
+
+/** Torn words of two of the segments, with bases from 1 to 7, that give a value which one of both has. */
+function mistakable(rates: readonly number[]): string[] {
+  const found: string[] = [];
+  for (let code = 0; code < 7 ** 3; code++) {
+    const bases = [1, 1 + (code % 7), 1 + (Math.trunc(code / 7) % 7), 1 + Math.trunc(code / 49)];
+    if (bases.some((base, i) => base < (bases[i - 1] ?? 1))) continue;
+    const segments = bases.map((base, i) => ({ base, mult: rates[i] as number, whole: 100 }));
+    for (const [i, next] of segments.entries()) {
+      const before = segments[i - 1];
+      if (before !== undefined) next.whole = before.whole + (next.base - before.base) * before.mult + 1;
+    }
+    for (const one of segments)
+      for (const other of segments.slice(segments.indexOf(one) + 1))
+        for (let counter = other.base; counter <= 8; counter++)
+          for (const torn of [
+            { ...one, base: other.base },
+            { ...one, mult: other.mult },
+            { ...one, whole: other.whole },
+            { ...other, base: one.base },
+            { ...other, mult: one.mult },
+            { ...other, whole: one.whole },
+          ])
+            for (const right of [one, other])
+              if (valueAt(torn, counter) === valueAt(right, counter) && !isAsGood(torn, right, counter))
+                found.push(`${rates.join()} ${bases.join()} at ${counter}`);
+  }
+  return found;
+}
+
+interface Words {
+  base: number;
+  mult: number;
+  whole: number;
+}
+
+function valueAt({ base, mult, whole }: Words, counter: number): number {
+  return whole + (counter - base) * mult;
+}
+
+/** The odd word makes no difference: the same base, or a rate that is multiplied by nothing. */
+function isAsGood(torn: Words, right: Words, counter: number): boolean {
+  return (
+    torn.base === right.base &&
+    torn.whole === right.whole &&
+    (torn.mult === right.mult || counter === torn.base)
+  );
 }

@@ -8,10 +8,10 @@
 
 inline storeCount(low) {
   count = numbered(low);
-  current = bit(held[count & 1]);
+  current = bitOf(held[count & 1]);
   if
   :: count & ONLY
-  :: else -> current = current | bit(held[1 - (count & 1)])
+  :: else -> current = current | bitOf(held[1 - (count & 1)])
   fi;
   observe()
 }
@@ -75,6 +75,7 @@ inline takeOver() {
 
 inline open() {
   setCopy(0, 0);
+  held[1] = NONE;
   count = ONLY
 }
 

@@ -85,7 +85,7 @@ typedef Segment {
   byte mult;
   short whole
 }
-#define SEGMENTS 5
+#define SEGMENTS 4
 Segment segment[SEGMENTS];
 byte segments;
 /* Bit i: segment i is published, and not superseded. */
@@ -103,7 +103,7 @@ bool paused;
 /* The reader has ended: nobody takes another step. */
 bool over;
 
-#define bit(i) ((i) == NONE -> 0 : 1 << (i))
+#define bitOf(i) ((i) == NONE -> 0 : 1 << (i))
 #define inWindow(c, b, m) ((c) >= (b) && (c) - (b) < (m))
 #define valueAt(s, c) (segment[s].whole + ((c) - segment[s].base) * segment[s].mult)
 
@@ -112,6 +112,7 @@ bool reading;
 /* Bit c of sighted[i]: at some instant of this read segment i was current, and right at the counter c. */
 #define COUNTERS 12
 short sighted[SEGMENTS];
+/* Hidden from the state: of use inside of one d_step only. */
 hidden byte at;
 hidden byte i;
 
@@ -124,7 +125,7 @@ hidden byte i;
 #define isCurrent(s) ((current & (1 << (s))) && segment[s].epoch == epoch && isTagged(s))
 #define isCurrentAndRight(s) (isCurrent(s) && inWindow(counter, segment[s].base, segment[s].maxDelta))
 
-/* To be used wherever the counter, the generation or what is current has changed. */
+/* To be used inside of d_step, wherever the counter, the generation or what is current has changed. */
 inline observe() {
   if
   :: reading ->
@@ -175,7 +176,6 @@ inline observe() { skip }
 inline begin() { skip }
 #endif
 
-
 /* ---- the writer ---- */
 
 /* Slower and faster from update to update where rates are the hazard; elsewhere faster each time, which never lags. */
@@ -183,13 +183,16 @@ inline begin() { skip }
 byte rates[SEGMENTS];
 #define rate(s) rates[s]
 
-/* Torn words are told apart by their bases already: both orders matter to what is ordered only. */
+/*
+ * Such that words of two segments give no value that either has at that counter: a test holds that. What is torn is
+ * told apart by any rates then; for what is ordered, both directions come first.
+ */
 inline chooseRates() {
   if
-  :: !isAboutRates -> rates[0] = 1; rates[1] = 3; rates[2] = 9; rates[3] = 27; rates[4] = 81
-  :: isAboutRates -> rates[0] = 16; rates[1] = 1; rates[2] = 64; rates[3] = 4; rates[4] = 32
+  :: !isAboutRates -> rates[0] = 11; rates[1] = 13; rates[2] = 17; rates[3] = 23
+  :: isAboutRates -> rates[0] = 31; rates[1] = 11; rates[2] = 79; rates[3] = 37
 #ifdef PROP_ORDERED
-  :: isAboutRates -> rates[0] = 4; rates[1] = 64; rates[2] = 1; rates[3] = 16; rates[4] = 2
+  :: isAboutRates -> rates[0] = 11; rates[1] = 37; rates[2] = 17; rates[3] = 41
 #endif
   fi
 }
