@@ -119,13 +119,9 @@ export class SpinJudge {
   async #search(cell: SpinCell, property: Property): Promise<{ search: Search; program: Program }> {
     const program = await this.#program(cell, property);
     const environment = { ...process.env, HAZARD: cell.hazard, VARIANT: cell.variant };
-    // No trail is written (-x would only refuse to overwrite one): searches of one program may run side by side.
-    const out = await this.#run(
-      program.path,
-      [`-m${this.#limits.steps}`, '-w20', '-T'],
-      this.#folder,
-      environment,
-    );
+    // A folder of its own: searches of one program run side by side, and each writes its counterexample where it stands.
+    const folder = mkdtempSync(join(this.#folder, 'search-'));
+    const out = await this.#run(program.path, [`-m${this.#limits.steps}`, '-w20'], folder, environment);
     return { search: parseSearch(out), program };
   }
 
