@@ -16,8 +16,7 @@ namespace latchclock {
 
 CodeRange FunctionAt(uint64_t address) {
   dwarf_eh_bases bases{};
-  const auto* entry =
-      static_cast<const uint8_t*>(_Unwind_Find_FDE(reinterpret_cast<void*>(address), &bases));
+  const auto* entry = static_cast<const uint8_t*>(_Unwind_Find_FDE(reinterpret_cast<void*>(address), &bases));
   if (entry == nullptr) return {};
   // Length, offset of the common entry, start, length of the function: 32 bits each, since on x86-64 both GCC
   // and Clang encode addresses as DW_EH_PE_pcrel | DW_EH_PE_sdata4.

@@ -1,5 +1,5 @@
-// Runs the compiled readers of our clock page one instruction at a time, and makes a hazard happen before each
-// of them. One JSON object a line for each reader, arithmetic, hazard and variant: docs/stepper.md.
+// Runs the compiled readers of our clock page one instruction at a time, and makes a hazard happen before
+// each of them. One JSON object a line for each reader, arithmetic, hazard and variant: docs/stepper.md.
 
 #include <errno.h>
 #include <signal.h>

@@ -96,7 +96,8 @@ static_assert(REG_R8 == 0 && REG_RDI == 8 && REG_RAX == 13 && REG_RSP == 15 && R
               REG_EFL == 17);
 static_assert(sizeof(ClockSlot) == 8 && std::is_trivially_copyable_v<ClockSlot>);
 static_assert(std::is_trivially_copyable_v<SteppedWorld>);
-static_assert(offsetof(SteppedWorld, page) == 0 && offsetof(SteppedWorld, counter) == SteppedWorld::kSharedBytes);
+static_assert(offsetof(SteppedWorld, page) == 0 &&
+              offsetof(SteppedWorld, counter) == SteppedWorld::kSharedBytes);
 
 SteppedRead live;
 alignas(16) uint8_t signal_stack[kSignalStack];
@@ -142,12 +143,12 @@ void OnFault(int signal, siginfo_t* info, void* argument) {
   auto& registers = context->uc_mcontext.gregs;
   // By the kernel and without an address, as a protection fault is: the code can be read then.
   const bool protection = signal == SIGSEGV && info->si_code == SI_KERNEL;
-  const int bytes =
-      protection ? CounterInstruction(reinterpret_cast<const uint8_t*>(registers[REG_RIP])) : 0;
+  const int bytes = protection ? CounterInstruction(reinterpret_cast<const uint8_t*>(registers[REG_RIP])) : 0;
   if (inside && watching) {
     const uint64_t offset =
         reinterpret_cast<uint64_t>(info->si_addr) - reinterpret_cast<uint64_t>(&live.world);
-    const bool shared = signal == SIGSEGV && info->si_code == SEGV_ACCERR && offset < SteppedWorld::kSharedBytes;
+    const bool shared =
+        signal == SIGSEGV && info->si_code == SEGV_ACCERR && offset < SteppedWorld::kSharedBytes;
     if (bytes != 0 || shared) return Leave(context, Stop::kAccess);
   }
   if (bytes == 0) {

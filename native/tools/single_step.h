@@ -39,8 +39,8 @@ enum class Stop {
   kEndless,   // it goes on and on
 };
 
-// Runs a reader in this thread, by the trap flag one instruction at a time or freely, with `rdtsc` and `rdtscp`
-// answered by the world. There is one, since signal handlers are one for a process.
+// Runs a reader in this thread, by the trap flag one instruction at a time or freely, with `rdtsc` and
+// `rdtscp` answered by the world. There is one, since signal handlers are one for a process.
 class SingleStep {
  public:
   // False with errno, and the call that failed.

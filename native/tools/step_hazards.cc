@@ -16,6 +16,8 @@ constexpr uint64_t kLittle = uint64_t{1} << 18;
 constexpr uint64_t kLong = uint64_t{1} << 22;
 // Within a window.
 constexpr uint64_t kJump = 16'777'259, kJumpBack = 131'101, kOtherHost = 134'223'457;
+// Stores, in the middle of every update.
+constexpr uint32_t kHalf = 6;
 constexpr uint64_t kOtherGeneration = 9;
 // Accesses: more than a reader makes in all its tries.
 constexpr uint32_t kAllLater = 200;
@@ -104,6 +106,11 @@ class Plan {
     return IsTwoWindow(reader_) ? std::vector<uint32_t>{0, 1} : std::vector<uint32_t>{0};
   }
 
+  // Whether the first new rate is the faster one.
+  std::vector<bool> Rates() const {
+    return quick_ ? std::vector<bool>{false} : std::vector<bool>{false, true};
+  }
+
   StepCase Case(const char* name, const Start& start) const {
     StepCase made;
     made.name = name;
@@ -150,9 +157,9 @@ class Plan {
   }
 
   void Updates() {
-    if (!Wants("update") && !Wants("writer-restarted")) return;
+    if (!Wants("update") && !Wants("writer-killed") && !Wants("writer-restarted")) return;
     for (const uint32_t way : Ways()) {
-      for (const bool fast : {false, true}) {
+      for (const bool fast : Rates()) {
         Update("main", Main(), {.way = way, .fast_first = fast, .ends_soon = MainEndsSoon()});
         switch (reader_.protocol) {
           case ReaderProtocol::kSeqlock:
@@ -206,6 +213,7 @@ class Plan {
       through_.Run(stall);
 
       StepCase lapped = Case("a whole update, and the first stores of another", start);
+      lapped.everywhere = false;
       lapped.choices = Stops(start, policy, !quick_);
       lapped.first = [=](SteppedWorld& world, uint32_t stores) {
         world.Publish(policy);
@@ -220,6 +228,7 @@ class Plan {
     }
 
     StepCase split = Case("an update in two parts", start);
+    split.everywhere = false;
     split.choices = Stops(start, policy, false);
     split.first = [=](SteppedWorld& world, uint32_t stores) {
       world.Prepare(policy);
@@ -229,40 +238,53 @@ class Plan {
     split.splits = main && !start.fast_first ? splits_main_ : splits_other_;
     if (line != nullptr)
       split.seconds.push_back({line, [](SteppedWorld& world) { world.StoreRest(); }, {{}}});
-    // The stores of the first part are a dead writer's as well.
-    if (main && Wants("writer-restarted")) {
-      split.seconds.push_back({Line("writer-restarted", "main"),
-                               [=](SteppedWorld& world) { world.Publish(policy); },
+    // The writer dies in its next update.
+    if (main && Wants("writer-killed")) {
+      split.seconds.push_back({Line("writer-killed", "main"),
+                               [=](SteppedWorld& world) {
+                                 world.StoreRest();
+                                 world.Prepare(policy);
+                                 world.Store(kHalf);
+                               },
                                {{}}});
+    }
+    // Or has died in this one.
+    if (main && Wants("writer-restarted")) {
+      split.seconds.push_back(
+          {Line("writer-restarted", "main"), [=](SteppedWorld& world) { world.Publish(policy); }, {{}}});
     }
     if (!split.seconds.empty()) through_.Run(split);
   }
 
   void Deaths() {
     for (const uint32_t way : Ways()) {
-      for (const bool fast : {false, true}) {
+      for (const bool fast : Rates()) {
         const Start start{.way = way, .fast_first = fast, .ends_soon = MainEndsSoon()};
         Death(start, Away(start.ends_soon));
         // Without a window the end of one is no matter of the writer's: that is window-expired.
         if (HasWindow(reader_)) Death(start, [](SteppedWorld& world) { PassWindow(&world); });
       }
+      if (IsTwoWindow(reader_)) Revision({.way = way, .fast_first = true, .ends_soon = true});
       if (Wants("writer-restarted")) NaiveSuccessor({.way = way});
     }
   }
 
   void Death(const Start& start, const Happening& away) {
     const SteppedPolicy policy = Main();
+    const Happening between = Away(start.ends_soon);
+    const Happening rest = [](SteppedWorld& world) { world.StoreRest(); };
+    const Happening little = [](SteppedWorld& world) { world.Wait(kLittle); };
     for (const bool lapped : {false, true}) {
       StepCase death = Case(lapped ? "a writer away in its second update" : "a writer away", start);
+      death.everywhere = false;
       death.choices = Stops(start, policy, !quick_);
-      death.first = [=](SteppedWorld& world, uint32_t stores) {
+      const auto stop = [=](SteppedWorld& world, uint32_t stores) {
         if (lapped) {
           world.Publish(policy);
-          world.Wait(kLittle);
+          between(world);
         }
         world.Prepare(policy);
         world.Store(stores);
-        away(world);
       };
       const auto run = [&](const char* hazard, const std::vector<Happening>& then) {
         if (!Wants(hazard)) return;
@@ -270,11 +292,41 @@ class Plan {
         death.then = then;
         through_.Run(death);
       };
-      const Happening rest = [](SteppedWorld& world) { world.StoreRest(); };
-      run("writer-stalled", {{}, rest, [](SteppedWorld& world) { world.Wait(kLittle); }});
-      run("writer-killed", {{}, [](SteppedWorld& world) { world.Wait(kLittle); }});
-      run("writer-restarted", {{}, [=](SteppedWorld& world) { world.Publish(policy); }, {}});
+      death.first = [=](SteppedWorld& world, uint32_t stores) {
+        stop(world, stores);
+        away(world);
+      };
+      run("writer-stalled", {{}, rest, little});
+      run("writer-killed", {{}, little});
+      // The successor is away in the middle of its own update.
+      death.name = lapped ? "a writer dead in its second update" : "a writer dead";
+      death.first = [=](SteppedWorld& world, uint32_t stores) {
+        stop(world, stores);
+        world.Wait(kLittle);
+        world.Prepare(policy);
+        world.Store(kHalf);
+        away(world);
+      };
+      run("writer-restarted", {rest, {}});
     }
+  }
+
+  // A change of what was announced for a tick to come, by a writer that is away until that tick is over.
+  void Revision(const Start& start) {
+    if (!Wants("writer-stalled")) return;
+    const SteppedPolicy policy = Main();
+    StepCase revision = Case("another segment for a tick that was announced", start);
+    revision.everywhere = false;
+    revision.choices = Stops(start, policy, false);
+    revision.first = [=](SteppedWorld& world, uint32_t stores) {
+      world.Publish(policy);
+      world.Prepare(policy);
+      world.Store(stores);
+      PassWindow(&world);
+    };
+    revision.line = Line("writer-stalled", "revised");
+    revision.then = {{}, [](SteppedWorld& world) { world.StoreRest(); }};
+    through_.Run(revision);
   }
 
   void NaiveSuccessor(const Start& start) {
@@ -294,6 +346,7 @@ class Plan {
       }
     };
     StepCase naive = Case("a dead writer, and the first stores of one that does not know", start);
+    naive.everywhere = false;
     naive.choices.clear();
     const std::vector<uint32_t> deaths = Stops(start, die, false);
     const std::vector<uint32_t> stores = Stops(
@@ -318,8 +371,8 @@ class Plan {
 
   // One thing that happens, and the reads after it.
   void Once(const char* hazard, const char* variant, const char* name, const Start& start,
-            const std::vector<uint32_t>& choices,
-            const std::function<void(SteppedWorld&, uint32_t)>& happen, const std::vector<Happening>& then) {
+            const std::vector<uint32_t>& choices, const std::function<void(SteppedWorld&, uint32_t)>& happen,
+            const std::vector<Happening>& then) {
     if (!Wants(hazard)) return;
     StepCase once = Case(name, start);
     once.choices = choices;
@@ -332,13 +385,14 @@ class Plan {
   // Two things, the second one at any boundary behind the first.
   void Twice(const char* hazard, const char* variant, const char* name, const Start& start,
              const std::vector<uint32_t>& choices, const std::function<void(SteppedWorld&, uint32_t)>& first,
-             const Happening& second, const std::vector<Happening>& then, uint32_t splits = kAllLater) {
+             const Happening& second, const std::vector<Happening>& then) {
     if (!Wants(hazard)) return;
     StepCase twice = Case(name, start);
     twice.choices = choices;
+    twice.everywhere = choices.size() <= 2;
     twice.first = first;
     twice.seconds = {{Line(hazard, variant), second, then}};
-    twice.splits = splits;
+    twice.splits = splits_main_;
     through_.Run(twice);
   }
 
@@ -404,18 +458,19 @@ class Plan {
         };
         Twice("adjust-held", "main", form == 0 ? "held, then moved ahead" : "held, then moved back", start,
               {0}, [=](SteppedWorld& world, uint32_t) { hold(world); }, move, {{}});
-        if (seqlock) continue;
-        Twice("adjust-held", "main", "the first stores of the hold, then the others", start,
-              Stops(start, kHold, false),
-              [](SteppedWorld& world, uint32_t stores) {
-                world.Prepare(kHold);
-                world.Store(stores);
-              },
-              [=](SteppedWorld& world) {
-                world.StoreRest();
-                move(world);
-              },
-              {{}}, splits_other_);
+        if (seqlock || (quick_ && form == 1)) continue;
+        Twice(
+            "adjust-held", "main", "the first stores of the hold, then the others", start,
+            Stops(start, kHold, false),
+            [](SteppedWorld& world, uint32_t stores) {
+              world.Prepare(kHold);
+              world.Store(stores);
+            },
+            [=](SteppedWorld& world) {
+              world.StoreRest();
+              move(world);
+            },
+            {{}});
       }
       Once("adjust-unheld", "main", "the counter moved", start, {0, 1},
            [](SteppedWorld& world, uint32_t form) { JumpBy(&world, form); }, {{}, publish});
@@ -502,8 +557,8 @@ class Plan {
   const SteppableReader& reader_;
   const std::string& only_;
   const bool quick_;
-  const uint32_t splits_main_ = quick_ ? 2 : kAllLater;
-  const uint32_t splits_other_ = quick_ ? 1 : 6;
+  const uint32_t splits_main_ = quick_ ? 3 : kAllLater;
+  const uint32_t splits_other_ = quick_ ? 2 : 6;
   StepThrough& through_;
   std::list<StepLine> lines_;
 };

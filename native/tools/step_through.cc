@@ -10,8 +10,6 @@ namespace {
 
 // Of an undisturbed read: some tens of instructions a try.
 constexpr uint32_t kMostInstructions = 2'000;
-// Forms of a happening that are tried at every boundary.
-constexpr size_t kFew = 6;
 constexpr size_t kRemembered = 1 << 12;
 
 std::string Format(const char* format, ...) {
@@ -259,13 +257,12 @@ void StepThrough::Run(const StepCase& what) {
   for (const SecondPart& second : what.seconds) lines.push_back(second.line);
   for (StepLine* line : lines) line->instructions[what.way] = read.instructions;
 
-  const bool few = what.choices.size() <= kFew;
   std::map<uint32_t, Judgement> outcomes;
   for (uint32_t boundary = 0; boundary < read.boundaries.size(); boundary++) {
     const bool access = read.accesses[boundary];
     for (StepLine* line : lines) line->boundaries[what.way].insert(boundary);
     for (size_t i = 0; i < what.choices.size(); i++) {
-      if (!few && !access && i != boundary % what.choices.size()) continue;
+      if (!what.everywhere && !access && i != boundary % what.choices.size()) continue;
       const uint32_t choice = what.choices[i];
       live = read.boundaries[boundary];
       const Place place{what.name, choice, boundary, SingleStep::Address(), kNone};
@@ -277,12 +274,13 @@ void StepThrough::Run(const StepCase& what) {
       what.line->runs++;
       const Judgement judgement = Take(SingleStep::RunFree(), 0, place, what.line);
       ReadOn(what.then, place, what.line);
-      if (!few) continue;
+      if (!what.everywhere) continue;
       const auto [outcome, is_new] = outcomes.emplace(choice, judgement);
       if (!is_new && outcome->second != judgement && what.line->unlike.empty()) {
-        what.line->unlike = Describe(place, 0, std::string(NameOf(judgement)) + " at boundary " +
-                                                   std::to_string(boundary) + ", and " +
-                                                   NameOf(outcome->second) + " before");
+        what.line->unlike =
+            Describe(place, 0,
+                     std::string(NameOf(judgement)) + " at boundary " + std::to_string(boundary) + ", and " +
+                         NameOf(outcome->second) + " before");
       }
     }
     if (access) outcomes.clear();

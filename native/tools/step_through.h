@@ -24,10 +24,11 @@ struct StepLine {
   uint64_t runs = 0, reads = 0;
   uint64_t right = 0, refused = 0, outside = 0, garbage = 0, missing = 0;
   uint64_t retried = 0, waited = 0, backwards = 0;
-  std::string example;    // JSON; empty: none
-  std::string back;       // the first read that went back, as text
-  std::string unlike;     // two outcomes of one place, as text; then accesses were overlooked
-  std::string ambiguous;  // a right value that a mix of words gives as well, as text; then right proves nothing
+  std::string example;  // JSON; empty: none
+  std::string back;     // the first read that went back, as text
+  std::string unlike;   // two outcomes of one place, as text; then accesses were overlooked
+  std::string
+      ambiguous;  // a right value that a mix of words gives as well, as text; then right proves nothing
   uint32_t splits = 0;
 
   uint64_t wrong() const { return outside + garbage + missing; }
@@ -49,6 +50,7 @@ struct StepCase {
   uint64_t start = 0;  // the same for cases whose `init` is the same
   Happening init;
   std::vector<uint32_t> choices = {0};
+  bool everywhere = true;  // every form at every boundary; else at accesses, and elsewhere in turn
   std::function<void(SteppedWorld&, uint32_t)> first;
   // Without a second part.
   StepLine* line = nullptr;
@@ -58,11 +60,11 @@ struct StepCase {
   uint32_t splits = 0;
 };
 
-// Steps a reader through cases. What happens is happening to the memory and the counter that the reader shares
-// with others, so that all boundaries between two of its accesses to these are one place: the first part of
-// everything is made to happen at every boundary, but of many forms of it only some where the next instruction
-// is no access, and the second part only at accesses and at the end. Where all forms are tried everywhere, one
-// place is held to have one outcome.
+// Steps a reader through cases. What happens is happening to the memory and the counter that the reader
+// shares with others, so that all boundaries between two of its accesses to these are one place: the first
+// part of everything is made to happen at every boundary, but of many forms of it only one where the next
+// instruction is no access, and the second part only at accesses and at the end. Where all forms are tried
+// everywhere, one place is held to have one outcome.
 class StepThrough {
  public:
   explicit StepThrough(const SteppableReader& reader);

@@ -20,8 +20,7 @@ void Add(const char* name, std::initializer_list<ReaderGeneration> generations,
   if constexpr (IsCompiled(kProtocol)) {
     for (const ReaderGeneration generation : generations) {
       for (const bool wide : {false, true}) {
-        const auto read =
-            reader_table::Choose<Reader, HardwareCounter, Words::kNeeded>(generation, wide);
+        const auto read = reader_table::Choose<Reader, HardwareCounter, Words::kNeeded>(generation, wide);
         readers->push_back({kProtocol, name, generation, wide, read});
       }
     }

@@ -27,9 +27,7 @@ CopyImage ImageOf(const SteppedSegment& segment) {
 // Finds out what a writer stored since the last call.
 class Recorder {
  public:
-  Recorder(uint8_t* page, StoreLog* log) : page_(page), log_(log) {
-    memcpy(before_, page, sizeof before_);
-  }
+  Recorder(uint8_t* page, StoreLog* log) : page_(page), log_(log) { memcpy(before_, page, sizeof before_); }
 
   void operator()() {
     const uint32_t slot = log_->stores++;
@@ -102,10 +100,11 @@ SteppedSegment SteppedWorld::Next(uint64_t base, const SteppedPolicy& policy) co
   // Per mille of the nominal rate, of one segment after another: no rate comes twice.
   static constexpr uint64_t kSlower[kMostSegments] = {1000, 1003, 875, 1090, 860, 1110, 890, 1120,
                                                       852,  1060, 905, 1140, 845, 1080, 915, 1030};
-  static constexpr uint64_t kFaster[kMostSegments] = {1001, 1004, 1130, 881,  1121, 891, 1141, 871,
+  static constexpr uint64_t kFaster[kMostSegments] = {1001, 1004, 1130, 881, 1121, 891, 1141, 871,
                                                       1101, 861,  1071, 901, 1151, 841, 1051, 911};
-  // Some hundred nanoseconds a cycle, a thousand times what is usual: the values lie so far apart that a mix of
-  // words does not come upon a right one by chance. Within `length` of 2^30 the narrow sum stays below 2^64.
+  // Some hundred nanoseconds a cycle, a thousand times what is usual: the values lie so far apart that a mix
+  // of words does not come upon a right one by chance. Within `length` of 2^30 the narrow sum stays below
+  // 2^64.
   static constexpr uint64_t kWideNominal = 444'110'000'000'000'000, kNarrowNominal = 6'462'360'000;
   // A clock is set forward by a little with every segment, so that fractions need not go on from each other.
   const uint64_t forward = 1'009 + 613 * uint64_t{log.segment};
@@ -331,8 +330,7 @@ Judgement SteppedWorld::Judge(ReaderGeneration with, ReadEnd end, bool has_value
           return Judgement::kRight;
         }
         const bool behind = static_cast<int64_t>(delta) < 0;
-        outside |= delta >= segment.max_delta &&
-                   segment.ValueAt(behind ? segment.base : handed[h]) == value;
+        outside |= delta >= segment.max_delta && segment.ValueAt(behind ? segment.base : handed[h]) == value;
       }
     }
   }

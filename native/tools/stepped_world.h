@@ -8,8 +8,8 @@
 
 namespace latchclock {
 
-// A segment as a writer made it, and `epoch`, the meaning of the counter that it was computed for: known here,
-// but to no reader. kNoEpoch: of no meaning (what is published to hold readers off).
+// A segment as a writer made it, and `epoch`, the meaning of the counter that it was computed for: known
+// here, but to no reader. kNoEpoch: of no meaning (what is published to hold readers off).
 inline constexpr uint32_t kNoEpoch = UINT32_MAX;
 struct SteppedSegment {
   uint64_t base = 0, max_delta = 0, tag = 0, mult = 0, fraction = 0, shift = 0, whole = 0;
@@ -28,8 +28,8 @@ enum class Judgement { kRight, kRefused, kOutside, kGarbage, kMissing };
 // How a writer chooses its next segment.
 struct SteppedPolicy {
   enum class Base {
-    kNow,       // the counter that the writer reads: seqlock's inside the section, else before the first store
-    kBefore,    // seqlock: the counter before the section
+    kNow,     // the counter that the writer reads: seqlock's inside the section, else before the first store
+    kBefore,  // seqlock: the counter before the section
     kTouching,  // where the window that holds now ends; now, if it has ended
     kAhead,     // `skew` after the counter: of a CPU whose counter is ahead
   };
@@ -80,10 +80,10 @@ struct SteppedWorld {
   uint32_t epoch;
   SteppedSegment segments[kMostSegments];
   uint32_t segment_count;
-  int32_t copies[2];      // the segment in each copy, or being written into it
-  int32_t published;      // the last one that was published whole
+  int32_t copies[2];  // the segment in each copy, or being written into it
+  int32_t published;  // the last one that was published whole
   int32_t current[2];
-  uint64_t first_whole;    // value at the base of the first segment, ns
+  uint64_t first_whole;   // value at the base of the first segment, ns
   uint64_t resume_value;  // value at the moment of the last jump of the counter
   StoreLog log;           // of the update that is under way
   // Of the read under way.
