@@ -45,6 +45,22 @@
       "libraries": ["-ldl", "-lpthread"],
       # Node unloads an addon with the last worker that uses it; the process keeps the handler of SIGBUS that lies in it.
       "ldflags": ["-Wl,-z,nodelete"]
+    },
+    {
+      # The instruction stepper: a program of its own, with the readers compiled as in the addon.
+      "target_name": "reader-stepper",
+      "type": "executable",
+      "sources": [
+        "native/tools/machine_code.cc",
+        "native/tools/reader_stepper.cc",
+        "native/tools/single_step.cc",
+        "native/tools/step_hazards.cc",
+        "native/tools/step_through.cc",
+        "native/tools/steppable_readers.cc",
+        "native/tools/stepped_world.cc"
+      ],
+      "include_dirs": ["native/core"],
+      "cflags_cc": ["-std=c++20", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"]
     }
   ]
 }

@@ -76,16 +76,22 @@ describe('the builds', () => {
     [...readFileSync(join(ROOT, file), 'utf8').matchAll(/\bnative\/[\w/]+\.cc\b/g)]
       .map(([source]) => source)
       .toSorted();
-  const shipped = ['addon.cc', 'binding', 'core']
+  const shipped = ['addon.cc', 'binding', 'core', 'tools']
     .flatMap((name) =>
       name.endsWith('.cc') ? [join(ROOT, 'native', name)] : filesBelow(join(ROOT, 'native', name), '.cc'),
     )
     .map((file) => relative(ROOT, file))
     .toSorted();
 
-  test.each(['binding.gyp', 'CMakeLists.txt'])('%s lists every source of the addon, and no other', (file) => {
+  test.each(['binding.gyp', 'CMakeLists.txt'])('%s lists every source of the addon and the stepper, and no other', (file) => {
     expect(shipped.length).toBeGreaterThan(10);
     expect(sourcesIn(file)).toEqual(shipped);
+  });
+
+  test('the Makefile of the stepper builds every source of it', () => {
+    const makefile = readFileSync(join(ROOT, 'native/tools/Makefile'), 'utf8');
+    const listed = [...makefile.matchAll(/\b\w+\.cc\b/g)].map(([source]) => `native/tools/${source}`);
+    expect(listed.toSorted()).toEqual(shipped.filter((file) => file.startsWith('native/tools/')));
   });
 
   test('the native tests build every source of the core', () => {

@@ -86,6 +86,8 @@ class Plan {
     Adjustments();
     Migrations();
     if (Wants("count-aba")) CountAba();
+    // Of a reader that does not end the rest is left out.
+    lines_.remove_if([](const StepLine& line) { return line.runs == 0; });
     return std::move(lines_);
   }
 

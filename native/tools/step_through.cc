@@ -10,6 +10,7 @@ namespace {
 
 // Of an undisturbed read: some tens of instructions a try.
 constexpr uint32_t kMostInstructions = 2'000;
+constexpr uint32_t kMostEndless = 4;
 constexpr size_t kRemembered = 1 << 12;
 
 std::string Format(const char* format, ...) {
@@ -127,6 +128,7 @@ Judgement StepThrough::Take(Stop stop, uint32_t number, const Place& place, Step
     what = "it crashed at " + InstructionAt(SingleStep::Address());
   } else if (stop != Stop::kReturned) {
     what = "it went on and on";
+    endless_++;
   } else if (!SingleStep::IsIntact() || static_cast<uint32_t>(end) >= kReadEnds) {
     what = "it wrote over its stack, or returned an end that there is not";
   } else {
@@ -262,6 +264,8 @@ void StepThrough::Run(const StepCase& what) {
     const bool access = read.accesses[boundary];
     for (StepLine* line : lines) line->boundaries[what.way].insert(boundary);
     for (size_t i = 0; i < what.choices.size(); i++) {
+      // Each takes a while to be noticed.
+      if (endless_ >= kMostEndless) return;
       if (!what.everywhere && !access && i != boundary % what.choices.size()) continue;
       const uint32_t choice = what.choices[i];
       live = read.boundaries[boundary];

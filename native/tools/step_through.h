@@ -101,6 +101,7 @@ class StepThrough {
 
   const SteppableReader reader_;
   ReadLimits limits_;
+  uint32_t endless_ = 0;
   std::vector<CodeRange> functions_;
   std::set<uint64_t> addresses_;
   std::vector<uint64_t> unambiguous_;
