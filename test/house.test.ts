@@ -83,10 +83,13 @@ describe('the builds', () => {
     .map((file) => relative(ROOT, file))
     .toSorted();
 
-  test.each(['binding.gyp', 'CMakeLists.txt'])('%s lists every source of the addon and the stepper, and no other', (file) => {
-    expect(shipped.length).toBeGreaterThan(10);
-    expect(sourcesIn(file)).toEqual(shipped);
-  });
+  test.each(['binding.gyp', 'CMakeLists.txt'])(
+    '%s lists every source of the addon and the stepper, and no other',
+    (file) => {
+      expect(shipped.length).toBeGreaterThan(10);
+      expect(sourcesIn(file)).toEqual(shipped);
+    },
+  );
 
   test('the Makefile of the stepper builds every source of it', () => {
     const makefile = readFileSync(join(ROOT, 'native/tools/Makefile'), 'utf8');

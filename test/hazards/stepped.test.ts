@@ -1,0 +1,300 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isLatchclockError } from '../../lib/errors.ts';
+import {
+  type CellVerdict,
+  HAZARD_NAMES,
+  type HazardName,
+  MATRIX_READERS,
+  type ProtocolName,
+} from '../../lib/hazards/model.ts';
+import {
+  findStepper,
+  parseSteppedLine,
+  runStepper,
+  STEPPED_HAZARDS,
+  type SteppedCell,
+  type SteppedCounts,
+  type SteppedLine,
+  steppedCells,
+  steppedProgress,
+  steppedVerdict,
+} from '../../lib/hazards/stepped.ts';
+import { ROOT, runProgram } from '../support/run-cli.ts';
+import { cannotRun, testUnless } from '../support/tools.ts';
+
+const hasWindow = (protocol: ProtocolName): boolean => protocol !== 'seqlock' && protocol !== 'latch';
+const isLiteral = (protocol: ProtocolName): boolean => protocol.startsWith('literal');
+
+/** What is expected of the readers that are no sketch, by hazard and variant. */
+function expected(
+  protocol: ProtocolName,
+  generation: boolean,
+  hazard: HazardName,
+  variant: string,
+): CellVerdict {
+  const tagged = generation && protocol !== 'untagged-latch-window';
+  const lag: CellVerdict = protocol === 'seqlock' || protocol === 'two-window' ? 'safe' : 'lags';
+  switch (`${hazard} ${variant}`) {
+    case 'update main':
+    case 'writer-stalled main':
+    case 'writer-killed main':
+    case 'writer-restarted main':
+      return lag;
+    case 'update touch':
+    case 'counter-wrapped through-zero':
+    case 'adjust-held main':
+    case 'migration-different main':
+      return 'safe';
+    case 'update counter-before':
+    case 'update overlap':
+    case 'writer-stalled revised':
+      return 'lags';
+    case 'counter-behind main':
+    case 'window-expired main':
+      return hasWindow(protocol) ? 'safe' : 'unsafe';
+    case 'migration-equal main':
+      return generation ? 'safe' : 'unsafe';
+    case 'migration-own-page main':
+    case 'generation-early no-writer':
+      return tagged ? 'safe' : 'unsafe';
+    default:
+      return 'unsafe';
+  }
+}
+
+describe('the stepper', () => {
+  let lines: SteppedLine[] = [];
+  let cells: SteppedCell[] = [];
+  beforeAll(async () => {
+    lines = await runStepper({ quick: true });
+    cells = steppedCells(lines);
+  }, 120_000);
+
+  const cellOf = (protocol: ProtocolName, generation: boolean, hazard: HazardName): SteppedCell => {
+    const found = cells.find(
+      (cell) => cell.protocol === protocol && cell.generation === generation && cell.hazard === hazard,
+    );
+    if (found === undefined) throw new Error(`no cell of ${protocol} ${hazard}`);
+    return found;
+  };
+
+  test('steps every reader of the matrix against every hazard that it can, narrow and wide', () => {
+    expect(cells.map((cell) => [cell.protocol, cell.generation])).toEqual(
+      MATRIX_READERS.flatMap(({ protocol, generation }) => STEPPED_HAZARDS.map(() => [protocol, generation])),
+    );
+    for (const { protocol, hazard, machineCode } of cells)
+      expect(machineCode, `${protocol} ${hazard}`).toHaveLength(2);
+    expect(HAZARD_NAMES.filter((hazard) => !(STEPPED_HAZARDS as readonly string[]).includes(hazard))).toEqual(
+      ['adjust-held-unfenced', 'counter-unfenced'],
+    );
+  });
+
+  test('makes every hazard happen before every instruction of every reader', () => {
+    for (const { protocol, hazard, variant, counts } of lines) {
+      expect(counts.boundaries, `${protocol} ${hazard} ${variant}`).toBe(counts.instructions);
+      // Of the shortest one, with both loads of the count and the words between.
+      expect(counts.instructions).toBeGreaterThan(30);
+      expect(counts.runs).toBeGreaterThanOrEqual(counts.boundaries);
+    }
+  });
+
+  test('finds of every reader that is no sketch what is expected of it', () => {
+    const found = cells
+      .filter(({ protocol }) => !isLiteral(protocol))
+      .flatMap(({ protocol, generation, hazard, variants }) =>
+        variants.map(({ variant, verdict }) => ({ protocol, generation, hazard, variant, verdict })),
+      );
+    expect(found.length).toBeGreaterThan(MATRIX_READERS.length * STEPPED_HAZARDS.length * 0.8);
+    expect(found).toEqual(
+      found.map((one) => ({
+        ...one,
+        verdict: expected(one.protocol, one.generation, one.hazard, one.variant),
+      })),
+    );
+  });
+
+  test("has an example for every verdict of 'unsafe', and for no other", () => {
+    for (const { variants } of cells) {
+      for (const { verdict, example, counts } of variants) {
+        expect(example !== null).toBe(verdict === 'unsafe');
+        if (example === null) continue;
+        expect(example.boundary).toBeLessThan(counts.instructions);
+        expect(example.instruction).toMatch(/^\+0x[0-9a-f]+:( [0-9a-f]{2}){1,15}$/);
+      }
+    }
+  });
+
+  test("the seed's sketch ends without a value where the window has ended", () => {
+    const { verdict, counts } = cellOf('literal-latch-window', false, 'window-expired');
+    expect(verdict).toBe('unsafe');
+    expect(counts.missing).toBeGreaterThan(0);
+    expect(counts.garbage).toBe(0);
+    expect(cellOf('latch-window', false, 'window-expired').counts).toMatchObject({ missing: 0, garbage: 0 });
+  });
+
+  test("the follow-up's sketch returns what it has when the count changes, and else nothing", () => {
+    expect(cellOf('literal-two-window', false, 'update').verdict).toBe('unsafe');
+    expect(cellOf('literal-two-window', false, 'window-expired')).toMatchObject({
+      verdict: 'safe',
+      progress: 'waits',
+      counts: { right: 0 },
+    });
+  });
+
+  test('without a tag the segment of the old host is believed with the new counter', () => {
+    expect(cellOf('latch-window', false, 'migration-equal').counts.garbage).toBeGreaterThan(0);
+    expect(cellOf('untagged-latch-window', true, 'migration-own-page').counts.garbage).toBeGreaterThan(0);
+    expect(cellOf('latch-window', true, 'migration-own-page').counts).toMatchObject({
+      garbage: 0,
+      outside: 0,
+    });
+  });
+
+  test('while a writer is away a seqlock waits, a latch does not, and a window runs out', () => {
+    for (const hazard of ['writer-stalled', 'writer-killed'] as const) {
+      expect(cellOf('seqlock', true, hazard).progress).toBe('waits');
+      expect(cellOf('latch', false, hazard).progress).toBe('free');
+      expect(cellOf('latch-window', false, hazard).progress).toBe('refuses');
+      expect(cellOf('two-window', false, hazard).progress).toBe('refuses');
+    }
+  });
+
+  test('another kind of reader is other machine code', () => {
+    const codes = MATRIX_READERS.flatMap(
+      ({ protocol, generation }) => cellOf(protocol, generation, 'update').machineCode,
+    );
+    expect(new Set(codes).size).toBe(MATRIX_READERS.length * 2);
+  });
+
+  test('tells each line as it comes, of what was asked for only', async () => {
+    const told: SteppedLine[] = [];
+    const found = await runStepper({
+      protocol: 'latch',
+      hazard: 'count-aba',
+      quick: true,
+      onLine: (line) => told.push(line),
+    });
+    expect(found).toHaveLength(4);
+    expect(told).toEqual(found);
+    expect(new Set(found.map(({ protocol, hazard }) => `${protocol} ${hazard}`))).toEqual(
+      new Set(['latch count-aba']),
+    );
+  });
+
+  test('is ended by its signal', async () => {
+    const controller = new AbortController();
+    const run = runStepper({ signal: controller.signal, onLine: () => controller.abort() });
+    await expect(run).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  test.each([
+    ['--only', 'latches'],
+    ['--hazard', 'counter-unfenced'],
+    ['--narrow', '--wide'],
+    ['--often', ''],
+  ])('refuses %s %s with 2 and a line that says how to ask', (...arguments_) => {
+    const { code, out, err } = runProgram(findStepper(), arguments_);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain('usage: reader-stepper');
+  });
+});
+
+const COUNTS: SteppedCounts = {
+  ...{ instructions: 9, boundaries: 9, splits: 0, runs: 9, reads: 18, right: 18, refused: 0, outside: 0 },
+  ...{ garbage: 0, missing: 0, retried: 0, waited: 0, backwards: 0 },
+};
+
+test('one wrong value of any kind is unsafe; right ones out of order lag', () => {
+  for (const kind of ['outside', 'garbage', 'missing'] as const)
+    expect(steppedVerdict({ ...COUNTS, [kind]: 1, backwards: 1 })).toBe('unsafe');
+  expect(steppedVerdict({ ...COUNTS, backwards: 1 })).toBe('lags');
+  expect(steppedVerdict(COUNTS)).toBe('safe');
+});
+
+test('waiting is worse than refusing, and retries are neither', () => {
+  expect(steppedProgress({ ...COUNTS, waited: 1, refused: 1 })).toBe('waits');
+  expect(steppedProgress({ ...COUNTS, refused: 1 })).toBe('refuses');
+  expect(steppedProgress({ ...COUNTS, retried: 9 })).toBe('free');
+});
+
+describe('a line', () => {
+  const line = {
+    ...{ protocol: 'latch', generation: 'none', wide: true, hazard: 'update', variant: 'main' },
+    ...{ machineCode: '0123456789abcdef', example: null },
+    ...COUNTS,
+  };
+
+  test('is taken apart', () => {
+    expect(parseSteppedLine(JSON.stringify(line))).toMatchObject({ protocol: 'latch', counts: COUNTS });
+  });
+
+  test.each<[string, object]>([
+    ['an unknown protocol', { protocol: 'rcu' }],
+    ['an unknown generation', { generation: 'some' }],
+    ['a hazard that cannot be stepped', { hazard: 'counter-unfenced' }],
+    ['reads that do not add up', { right: 17 }],
+    ['no runs', { runs: 0 }],
+    ['a count below zero', { retried: -1 }],
+    ['a count that is none', { waited: '1' }],
+    ['an example that is none', { example: { boundary: 1 } }],
+    ['machine code that is no hash', { machineCode: 'x' }],
+    ['no arithmetic', { wide: 1 }],
+  ])('is refused for %s', (_, change) => {
+    expect(() => parseSteppedLine(JSON.stringify({ ...line, ...change }))).toThrow(/no line of its/);
+  });
+
+  test('that says why the stepper cannot run is that error', () => {
+    expect(() => parseSteppedLine('{"error":"prctl PR_SET_TSC","why":"Operation not permitted"}')).toThrow(
+      /cannot run here \(prctl PR_SET_TSC: Operation not permitted\)/,
+    );
+    expect(() => parseSteppedLine('{')).toThrow(/no JSON/);
+  });
+});
+
+test('a program that is not built is an error that says how to build it', async () => {
+  const error = await runStepper({ root: '/nowhere' }).catch((reason: unknown) => reason);
+  expect(isLatchclockError(error, 'ERR_CANNOT_RUN')).toBe(true);
+  expect(String(error)).toContain('npm run build');
+});
+
+describe('a reader that was broken', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'latchclock-stepper-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const build = (core: string): string => {
+    const built = runProgram('make', [
+      ...['-s', '-C', join(ROOT, 'native/tools'), `CORE=${core}`],
+      ...[`BUILD=${join(folder, 'build')}`, 'ONLY=latch-window'],
+    ]);
+    expect(built.code === 0 ? '' : built.err).toBe('');
+    return join(folder, 'build/reader-stepper');
+  };
+
+  testUnless(cannotRun('g++', ['--version']), 'is caught, and is other machine code', () => {
+    const core = join(folder, 'core');
+    cpSync(join(ROOT, 'native/core'), core, { recursive: true });
+    const file = join(core, 'readers/latch_window.h');
+    const source = readFileSync(file, 'utf8');
+    // The second load of the count is compared with nothing.
+    const broken = source.replace('LoadWord(page, clock_page::kCountAt) != count', 'false');
+    expect(broken).not.toBe(source);
+    writeFileSync(file, broken);
+    const step = (program: string): SteppedLine[] => {
+      const { code, out } = runProgram(program, [
+        ...['--only', 'latch-window', '--hazard', 'update'],
+        ...['--wide', '--quick'],
+      ]);
+      expect(code).toBe(0);
+      return out.trimEnd().split('\n').map(parseSteppedLine);
+    };
+    const [caught, sound] = [step(build(core)), step(findStepper())];
+    expect(caught.map(({ counts }) => steppedVerdict(counts))).toEqual(caught.map(() => 'unsafe'));
+    expect(sound.map(({ counts }) => steppedVerdict(counts))).not.toContain('unsafe');
+    expect(caught.map(({ machineCode }) => machineCode)).not.toEqual(
+      sound.map(({ machineCode }) => machineCode),
+    );
+  });
+});
