@@ -1,5 +1,17 @@
 // Runs the compiled readers of our clock page one instruction at a time, and makes a hazard happen before
-// each of them. One JSON object a line for each reader, arithmetic, hazard and variant: docs/stepper.md.
+// each of them: reader-stepper [--only PROTOCOL] [--hazard NAME] [--narrow|--wide] [--quick]
+//
+// One JSON object a line, for each reader, arithmetic, hazard and variant:
+//   protocol, generation, wide, hazard, variant
+//   instructions  of the undisturbed reads
+//   boundaries    of these, before which the hazard was made to happen
+//   splits        later accesses at which the second part of what comes in two was made to happen, at the
+//   most runs, reads   each run has the read that was under way, and others after it right, refused, outside
+//   (a window), garbage, missing (a value was promised)    of the reads: their sum retried       reads that
+//   threw a copy away waited        reads that waited for a writer, or ran out of tries backwards     right
+//   values below one that was returned before, in the same generation machineCode   FNV-1a of the reader's
+//   functions example       null, or {boundary, instruction, what} of the first wrong value
+// Exit: 0 it ran; 2 wrong usage; 3 it cannot run here, or its own checks failed: {"error", "why"} on a line.
 
 #include <errno.h>
 #include <signal.h>

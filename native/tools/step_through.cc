@@ -54,11 +54,7 @@ uint64_t HashOf(const SteppedWorld& world) {
 }  // namespace
 
 StepThrough::StepThrough(const SteppableReader& reader)
-    : reader_(reader),
-      unambiguous_(kRemembered),
-      split_(new SteppedRead),
-      ended_(new SteppedRead),
-      after_(new SteppedRead) {
+    : reader_(reader), unambiguous_(kRemembered), split_(new SteppedRead), ended_(new SteppedRead) {
   // Few, so that waiting for a writer that does nothing ends; enough for three updates in one read. The
   // sketch that goes on until the count changes runs out of them undisturbed.
   limits_.most_tries = reader.protocol == ReaderProtocol::kLiteralTwoWindow ? 2 : 5;
@@ -175,7 +171,6 @@ Judgement StepThrough::Take(Stop stop, uint32_t number, const Place& place, Step
   if (world.has_best && world.best_generation == generation &&
       live.reading.ns < static_cast<int64_t>(world.best)) {
     line->backwards++;
-    if (line->back.empty()) line->back = describe();
     return judgement;
   }
   const uint64_t hash = HashOf(world);

@@ -25,13 +25,10 @@ struct StepLine {
   uint64_t right = 0, refused = 0, outside = 0, garbage = 0, missing = 0;
   uint64_t retried = 0, waited = 0, backwards = 0;
   std::string example;  // JSON; empty: none
-  std::string back;     // the first read that went back, as text
-  std::string unlike;   // two outcomes of one place, as text; then accesses were overlooked
-  std::string
-      ambiguous;  // a right value that a mix of words gives as well, as text; then right proves nothing
+  // As text. Two outcomes of one place: then accesses were overlooked. A right value that a mix of words
+  // gives as well: then right proves nothing.
+  std::string unlike, ambiguous;
   uint32_t splits = 0;
-
-  uint64_t wrong() const { return outside + garbage + missing; }
 };
 
 using Happening = std::function<void(SteppedWorld&)>;
@@ -105,7 +102,7 @@ class StepThrough {
   std::vector<CodeRange> functions_;
   std::set<uint64_t> addresses_;
   std::vector<uint64_t> unambiguous_;
-  std::unique_ptr<SteppedRead> split_, ended_, after_;
+  std::unique_ptr<SteppedRead> split_, ended_;
   std::map<uint64_t, Undisturbed> undisturbed_;
 };
 

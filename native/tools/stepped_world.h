@@ -126,7 +126,6 @@ struct SteppedWorld {
   bool IsTwoWindow() const {
     return protocol == ReaderProtocol::kTwoWindow || protocol == ReaderProtocol::kLiteralTwoWindow;
   }
-  bool IsLatch() const { return protocol != ReaderProtocol::kSeqlock && !IsTwoWindow(); }
   uint64_t Count() const { return LoadWord(page, clock_page::kCountAt); }
 
   // A read begins: with what is now.
