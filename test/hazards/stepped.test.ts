@@ -153,6 +153,31 @@ describe('the stepper', () => {
     });
   });
 
+  test("a cell is its variant 'main', or the worst of its variants where it has none", () => {
+    const update = cellOf('two-window', true, 'update');
+    expect(update.verdict).toBe('safe');
+    expect(update.variants.map(({ variant, verdict }) => [variant, verdict])).toEqual([
+      ['main', 'safe'],
+      ['overlap', 'lags'],
+    ]);
+    const wrapped = cellOf('two-window', true, 'counter-wrapped');
+    expect(wrapped.verdict).toBe('unsafe');
+    expect(wrapped.variants.map(({ variant, verdict }) => [variant, verdict])).toEqual([
+      ['through-zero', 'safe'],
+      ['back-into-window', 'unsafe'],
+    ]);
+  });
+
+  test('narrow and wide are added up', () => {
+    const cell = cellOf('latch', false, 'count-aba');
+    const both = lines.filter(
+      ({ protocol, generation, hazard }) =>
+        protocol === 'latch' && generation === 'none' && hazard === 'count-aba',
+    );
+    expect(both.map(({ wide }) => wide)).toEqual([false, true]);
+    expect(cell.counts.runs).toBe((both[0]?.counts.runs ?? 0) + (both[1]?.counts.runs ?? 0));
+  });
+
   test('while a writer is away a seqlock waits, a latch does not, and a window runs out', () => {
     for (const hazard of ['writer-stalled', 'writer-killed'] as const) {
       expect(cellOf('seqlock', true, hazard).progress).toBe('waits');
@@ -266,7 +291,7 @@ describe('a reader that was broken', () => {
 
   const build = (core: string): string => {
     const built = runProgram('make', [
-      ...['-s', '-C', join(ROOT, 'native/tools'), `CORE=${core}`],
+      ...['-s', '-j2', '-C', join(ROOT, 'native/tools'), `CORE=${core}`],
       ...[`BUILD=${join(folder, 'build')}`, 'ONLY=latch-window'],
     ]);
     expect(built.code === 0 ? '' : built.err).toBe('');
