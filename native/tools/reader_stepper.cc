@@ -32,7 +32,7 @@ namespace latchclock {
 namespace {
 
 constexpr int kRan = 0, kUsage = 2, kCannot = 3;
-constexpr uint32_t kDeadlineMilliseconds = 120'000;
+constexpr uint32_t kDeadlineSeconds = 120;
 constexpr const char* kUsageText =
     "usage: reader-stepper [--only PROTOCOL] [--hazard NAME] [--narrow|--wide] [--quick]\n";
 constexpr const char* kGenerationNames[] = {"none", "tagged", "untagged"};
@@ -130,7 +130,7 @@ int Main(int count, char** arguments) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const char* call = "";
   if (!SingleStep::Start(&call)) Cannot(call, strerror(errno));
-  SingleStep::SetDeadline(kDeadlineMilliseconds, OnDeadline);
+  SingleStep::SetDeadline(kDeadlineSeconds, OnDeadline);
   const std::string hazard(options.hazard);
   for (const SteppableReader& reader : readers) {
     if (!options.protocol.empty() && options.protocol != reader.protocol_name) continue;

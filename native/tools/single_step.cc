@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/time.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <type_traits>
@@ -105,9 +106,8 @@ alignas(16) uint8_t signal_stack[kSignalStack];
 volatile bool inside, stepping, watching;
 volatile Stop stop;
 volatile uint64_t run;
-volatile uint32_t ticks, ticks_of_run;
+volatile uint32_t ticks_of_run;
 uint64_t ticked_run;
-uint32_t deadline_ticks;
 void (*deadline_passed)();
 
 bool IsReturn(uint64_t address) { return address == reinterpret_cast<uint64_t>(&StepperLeave); }
@@ -169,8 +169,6 @@ void OnFault(int signal, siginfo_t* info, void* argument) {
 }
 
 void OnTick(int, siginfo_t*, void* argument) {
-  ticks = ticks + 1;
-  if (ticks >= deadline_ticks) deadline_passed();
   if (run != ticked_run || !inside) {
     ticked_run = run;
     ticks_of_run = 0;
@@ -180,12 +178,14 @@ void OnTick(int, siginfo_t*, void* argument) {
   if (ticks_of_run >= kEndlessTicks) Leave(static_cast<ucontext_t*>(argument), Stop::kEndless);
 }
 
+void OnDeadline(int, siginfo_t*, void*) { deadline_passed(); }
+
 bool Handle(int signal, void (*handler)(int, siginfo_t*, void*)) {
   struct sigaction action {};
   action.sa_sigaction = handler;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   // One at a time.
-  for (const int other : {SIGALRM}) sigaddset(&action.sa_mask, other);
+  for (const int other : {SIGPROF, SIGALRM}) sigaddset(&action.sa_mask, other);
   return sigaction(signal, &action, nullptr) == 0;
 }
 
@@ -234,13 +234,15 @@ bool SingleStep::Start(const char** call) {
   return prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) == 0;
 }
 
-void SingleStep::SetDeadline(uint32_t milliseconds, void (*fatal)()) {
-  deadline_ticks = milliseconds / kTickMilliseconds;
+void SingleStep::SetDeadline(uint32_t seconds, void (*fatal)()) {
   deadline_passed = fatal;
-  Handle(SIGALRM, OnTick);
+  Handle(SIGALRM, OnDeadline);
+  alarm(seconds);
+  // Of the CPU's time: on a busy machine a read may take long by the clock.
+  Handle(SIGPROF, OnTick);
   itimerval every{};
   every.it_interval.tv_usec = every.it_value.tv_usec = kTickMilliseconds * 1000;
-  setitimer(ITIMER_REAL, &every, nullptr);
+  setitimer(ITIMER_PROF, &every, nullptr);
 }
 
 SteppedRead* SingleStep::Live() { return &live; }

@@ -46,7 +46,7 @@ class SingleStep {
   // False with errno, and the call that failed.
   static bool Start(const char** call);
   // For good: `fatal` is called from a signal handler once the deadline is over.
-  static void SetDeadline(uint32_t milliseconds, void (*fatal)());
+  static void SetDeadline(uint32_t seconds, void (*fatal)());
 
   // The read that is under way.
   static SteppedRead* Live();
