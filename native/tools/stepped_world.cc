@@ -144,7 +144,7 @@ void SteppedWorld::Record(const SteppedPolicy& policy, uint64_t count, bool naiv
   // A tick for the odd count.
   log.counter_inside = protocol == ReaderProtocol::kSeqlock && policy.base == Base::kNow && !naive;
   if (log.counter_inside) base += kTick;
-  const uint64_t keep = IsTwoWindow() ? TwoWindowKeep(scratch, counter) : (count & 1);
+  const uint64_t keep = IsTwoWindow() ? TwoWindowKeep(scratch) : (count & 1);
   bool at_once = true;
   if (policy.base == Base::kTouching) {
     const uint64_t window = WindowAt(protocol == ReaderProtocol::kSeqlock ? 0 : keep);

@@ -176,14 +176,33 @@ function straightUpdates(making: Making, number: number, more: UpdateChoice = {}
   return inTurn(Array.from({ length: number }, () => one));
 }
 
-/** Updates of which each has another rate, from the instant of the writer's reading. */
+/** Ticks after its base at which a window ends, where one that is too short is part of what is looked at. */
+const SHORT = 3n;
+
+/** Updates of which each has another rate, from the instant of the writer's reading; windows overlap, and end soon. */
 function changingUpdates(making: Making, number: number, more: UpdateChoice = {}): Writer {
+  const length = making.windowed ? SHORT : LONG;
   return inTurn(
     RATES.slice(0, number).map(
       (rate) => (known: Known) =>
-        update(making, known, (cycles) => continued(known.latest, cycles, rate, LONG), more),
+        update(making, known, (cycles) => continued(known.latest, cycles, rate, length), more),
     ),
   );
+}
+
+/** The page at the start of {@link changingUpdates}. */
+function changingPage({ windowed }: Making): Pick<Build, 'first' | 'other'> {
+  const length = windowed ? LAG + SHORT : LONG;
+  return { first: straight(ORIGIN - LAG, 0, length), other: straight(ORIGIN - 2n * LAG, 0, length) };
+}
+
+/** Updates with other rates as the protocol has them: two windows touch. */
+function usualUpdates(making: Making, number: number): Writer {
+  return making.page === 'two-window' ? touchingUpdates(making, number) : changingUpdates(making, number);
+}
+
+function usualPage(making: Making): Pick<Build, 'first' | 'other'> {
+  return making.page === 'two-window' ? TOUCHING_PAGE : changingPage(making);
 }
 
 const TOUCHING = 2n;
@@ -266,15 +285,11 @@ export function scenariosOf(
     note: 'the generation changes',
     words: () => new Map([[GENERATION_AT, GENERATIONS[1]]]),
   };
+  const changing = { reader, varying: ['mult', 'maxDelta'] as const, ordered: true };
   switch (hazard) {
     case 'update':
     case 'counter-unfenced': {
-      const common = {
-        reader,
-        varying: ['mult', 'maxDelta'] as const,
-        ordered: true,
-        ...(hazard === 'counter-unfenced' ? { counterFenced: false } : {}),
-      };
+      const common = { ...changing, ...(hazard === 'counter-unfenced' ? { counterFenced: false } : {}) };
       const touching = build(edits, {
         ...common,
         variant: page === 'two-window' ? 'main' : 'windows touch',
@@ -287,6 +302,7 @@ export function scenariosOf(
         ...common,
         variant: page === 'two-window' ? 'at once' : 'main',
         about: 'each segment has another rate, from the instant at which its writer read the counter',
+        ...changingPage(making),
         writer: changingUpdates(making, updates),
         lastTick: 3,
       });
@@ -305,63 +321,36 @@ export function scenariosOf(
       ];
     }
     case 'writer-stalled':
-    case 'writer-killed': {
-      const short = windowed ? 3n + LAG : LONG;
+    case 'writer-killed':
       return [
         build(edits, {
-          reader,
+          ...changing,
           about: 'the writer stands at any of its stores, while time passes',
-          first: straight(ORIGIN - LAG, 0, short),
-          writer: straightUpdates(making, Math.min(2, updates), {}, short),
+          ...usualPage(making),
+          writer: usualUpdates(making, Math.min(2, updates)),
           events: hazard === 'writer-killed' ? [{ note: 'the writer dies', writer: 'stops' }] : [],
           lastTick: 4,
         }),
       ];
-    }
     case 'writer-restarted': {
       const events: WorldEvent[] = [
         { note: 'the writer dies, and another takes over', writer: 'is replaced' },
       ];
-      const main = build(edits, {
-        reader,
-        about: 'our writer takes over what a dead one left at any of its stores',
-        writer: straightUpdates(making, 2),
-        successor: straightUpdates(making, 1),
-        events,
-        lastTick: 2,
-      });
-      const naive = naiveWriters(making);
-      const bothOffered =
-        page === 'two-window'
-          ? [
-              build(edits, {
-                reader,
-                variant: 'both offered',
-                about: 'our writer takes over a page that offers two windows, and goes on with another rate',
-                varying: ['mult', 'maxDelta'],
-                ordered: true,
-                ...TOUCHING_PAGE,
-                writer: touchingUpdates(making, 1),
-                successor: inTurn([(known) => touchingUpdates(making, 2, true).next(1, known) as Update]),
-                events,
-                lastTick: 4,
-              }),
-            ]
-          : [];
+      // The successor does not wait for its turn: what it finds may be of any time.
+      const successor =
+        page === 'two-window' ? touchingUpdates(making, 2, true).next : changingUpdates(making, 2).next;
       return [
-        main,
-        ...bothOffered,
         build(edits, {
-          reader,
-          variant: 'naive',
-          about: naive.about,
-          brokenRule: 'a new writer takes over what a dead one left half-written',
-          writer: naive.writer,
-          successor: naive.successor,
+          ...changing,
+          about:
+            'our writer takes over what a dead one left at any of its stores, and goes on with another rate',
+          ...usualPage(making),
+          writer: usualUpdates(making, 1),
+          successor: { next: (done, known) => (done === 0 ? successor(1, known) : null) },
           events,
-          lastTick: 2,
-          ...(page === 'latch' ? { other: straight(ORIGIN - LAG, 0) } : {}),
+          lastTick: page === 'two-window' ? 4 : 2,
         }),
+        naiveScenario(reader, making, edits, events),
       ];
     }
     case 'counter-behind':
@@ -457,10 +446,12 @@ export function scenariosOf(
         build(edits, {
           reader,
           about: `page, counter and generation become another host's, the counts ${hazard === 'migration-equal' ? 'are equal' : 'differ'}`,
-          varying: ['tag'],
+          varying: ['tag', 'maxDelta'],
+          // With equal counts only what lies inside the old window is a danger; else it may as well end.
+          ...(hazard === 'migration-equal' ? {} : changingPage(making)),
           writer: straightUpdates(making, 1),
           events: [anotherHost(reader, hazard === 'migration-equal')],
-          lastTick: 2,
+          lastTick: Number(SHORT),
         }),
       ];
     case 'migration-own-page':
@@ -524,29 +515,46 @@ export function scenariosOf(
   }
 }
 
-function naiveWriters(making: Making): { about: string; writer: Writer; successor: Writer } {
+/** A new writer that does not repair what it finds. */
+function naiveScenario(
+  reader: MatrixReader,
+  making: Making,
+  edits: ScenarioEdits,
+  events: readonly WorldEvent[],
+): Scenario {
+  const common = {
+    reader,
+    variant: 'naive',
+    brokenRule: 'a new writer takes over what a dead one left half-written',
+    events,
+    lastTick: 2,
+  };
   switch (making.page) {
     case 'seqlock':
-      return {
+      return build(edits, {
+        ...common,
         about: 'the new writer adds one to the count that it finds, odd or even',
         writer: straightUpdates(making, 1),
         successor: straightUpdates({ ...making, edit: naiveSeqlock }, 1),
-      };
+      });
     case 'latch': {
       const one = (known: Known): Update =>
         kernelLatchUpdate(known, (cycles) => straight(cycles, 0), making.choice);
-      return {
+      return build(edits, {
+        ...common,
         about:
           "the writer is as the kernel's, which writes both copies with a flip before each, and the new one begins anew",
         writer: inTurn([one]),
         successor: inTurn([one]),
-      };
+        other: straight(ORIGIN - LAG, 0),
+      });
     }
     case 'two-window':
-      return {
+      return build(edits, {
+        ...common,
         about: 'the new writer keeps the first copy, whatever it finds',
         writer: straightUpdates(making, 2),
         successor: straightUpdates(making, 1, { keep: 0 }),
-      };
+      });
   }
 }

@@ -192,7 +192,8 @@ describe.each(SUBJECTS.map((subject) => [subject.name, subject] as const))('%s: 
         next = perform(successor, next, memory, () => NOW);
         const outcome = readNow(subject, memory);
         if (outcome.end === 'value') expect(all).toContain(outcome.ns);
-        else expect(subject.free ? outcome : without(outcome)).toBe(true);
+        // Of two windows that were offered the later one is kept, where the counter need not be yet.
+        else expect(subject.free && subject.reader !== 'two-window' ? outcome : without(outcome)).toBe(true);
       }
       expect(readNow(subject, memory)).toMatchObject({ end: 'value', ns: exactNs(THIRD, 'monotonic', NOW) });
     }
