@@ -1,5 +1,6 @@
 import type { StressHazardName } from '../native/addon.js';
-import type { CellVerdict, HazardName, ProtocolName } from './model.js';
+import type { MemoryModel } from './explored/model.js';
+import type { CellVerdict, HazardName, MatrixReader, ProtocolName } from './model.js';
 
 /** What stress makes happen, and in which run of it. A dead writer is followed by the next in one and the same run. */
 export const STRESSED: Readonly<Partial<Record<HazardName, StressHazardName>>> = {
@@ -61,4 +62,107 @@ export function expectedUnderStress(protocol: ProtocolName, hazard: HazardName):
  */
 export function bearsOut(found: CellVerdict, expected: CellVerdict): boolean {
   return found === expected || (expected === 'lags' && found === 'safe');
+}
+
+/** Hazards in which a writer publishes other rates, whatever becomes of it. */
+const PUBLISHING: readonly HazardName[] = [
+  'update',
+  'writer-stalled',
+  'writer-killed',
+  'writer-restarted',
+  'counter-unfenced',
+];
+
+/** What a reader that is no sketch is held to where nothing is reordered. */
+function ofSound(
+  { protocol, generation, native }: MatrixReader,
+  hazard: HazardName,
+  variant: string,
+): CellVerdict {
+  const tagged = native.generation === 'tagged';
+  if (variant === 'naive') return 'unsafe';
+  if (PUBLISHING.includes(hazard)) {
+    if (variant === 'windows touch') return 'safe';
+    if (variant !== 'main') return 'lags';
+    return protocol === 'seqlock' || protocol === 'two-window' ? 'safe' : 'lags';
+  }
+  switch (hazard) {
+    case 'counter-behind':
+    case 'window-expired':
+      return hasWindow(protocol) ? 'safe' : 'unsafe';
+    case 'counter-wrapped':
+      return variant === 'through zero' ? 'safe' : 'unsafe';
+    case 'adjust-held':
+    case 'adjust-held-unfenced':
+    case 'migration-different':
+      return 'safe';
+    case 'migration-equal':
+      return generation ? 'safe' : 'unsafe';
+    case 'migration-own-page':
+      return tagged ? 'safe' : 'unsafe';
+    case 'generation-early':
+      return tagged && variant === 'no writer' ? 'safe' : 'unsafe';
+    default:
+      return 'unsafe';
+  }
+}
+
+/** Hazards in which nobody publishes, so that the follow-up's sketch, which goes on while the count stands, never ends. */
+const STANDING: readonly string[] = [
+  'counter-behind',
+  'window-expired',
+  'counter-wrapped',
+  'generation-early no writer',
+];
+
+/** The verdict that a reader is held to where a variant of a hazard is explored under a memory model. */
+export function expectedExplored(
+  reader: MatrixReader,
+  hazard: HazardName,
+  variant: string,
+  model: MemoryModel,
+): CellVerdict {
+  const { protocol } = reader;
+  if (protocol === 'literal-two-window') {
+    return STANDING.includes(hazard) || STANDING.includes(`${hazard} ${variant}`) ? 'safe' : 'unsafe';
+  }
+  if (protocol === 'literal-latch-window') {
+    if (hazard === 'counter-wrapped' && variant === 'through zero') return 'safe';
+    // No window ends in the time that is looked at.
+    return hazard === 'writer-restarted' && variant === 'main' ? 'lags' : 'unsafe';
+  }
+  const inOrder = ofSound(reader, hazard, variant);
+  if (model === 'sc') return inOrder;
+  if (hazard === 'adjust-held-unfenced') return 'unsafe';
+  // A counter that is read before the base, by a reader that does not look at windows.
+  if (hazard === 'counter-unfenced' && !hasWindow(protocol)) return 'unsafe';
+  // The count may be loaded again before the counter is read.
+  return protocol === 'seqlock' && PUBLISHING.includes(hazard) && inOrder === 'safe' ? 'lags' : inOrder;
+}
+
+/** What the follow-up's sketch comes through by never ending: the page stands still while it is stepped. */
+const STANDING_STILL: readonly string[] = [
+  'window-expired main',
+  'counter-wrapped main',
+  'adjust-unheld main',
+  'migration-equal main',
+  'generation-late main',
+  'generation-early no writer',
+  'count-aba main',
+];
+
+/** The verdict that a compiled reader is held to where it is stepped. */
+export function expectedStepped(reader: MatrixReader, hazard: HazardName, variant: string): CellVerdict {
+  const { protocol } = reader;
+  if (protocol === 'literal-two-window') {
+    return STANDING_STILL.includes(`${hazard} ${variant}`) ? 'safe' : 'unsafe';
+  }
+  if (protocol === 'literal-latch-window') {
+    if (hazard === 'counter-wrapped' && variant === 'through zero') return 'safe';
+    if (variant !== 'main') return 'unsafe';
+    // As long as no window ends it is a latch.
+    if (hazard === 'update') return 'lags';
+    return hazard === 'migration-different' ? 'safe' : 'unsafe';
+  }
+  return ofSound(reader, hazard, variant);
 }

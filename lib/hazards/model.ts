@@ -1,4 +1,5 @@
 import type { ReaderGenerationName, ReaderProtocolName } from '../native/addon.js';
+import type { MemoryModel } from './explored/model.js';
 
 /** The protocols of the matrix. */
 export const PROTOCOLS = [
@@ -36,7 +37,7 @@ export type HazardName = keyof typeof HAZARDS;
 export const HAZARD_NAMES = Object.keys(HAZARDS) as HazardName[];
 
 /** How a cell was found out. */
-export const EVIDENCE_KINDS = ['stressed'] as const;
+export const EVIDENCE_KINDS = ['explored', 'stepped', 'stressed'] as const;
 export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
 
 /**
@@ -68,6 +69,26 @@ export interface MatrixReader {
   native: { protocol: ReaderProtocolName; generation: ReaderGenerationName };
 }
 
+/** Steps that lead to what is wrong. */
+export interface Trace {
+  steps: string[];
+  verdict: string;
+}
+
+/** One variant of a hazard, under one memory model where it was explored. */
+export interface CellCase {
+  /** `main` is the one whose verdict is the cell's. */
+  variant: string;
+  model: MemoryModel | null;
+  verdict: CellVerdict;
+  expected: CellVerdict;
+  progress: Progress;
+  /** The rule that readers rely on and that is broken here, if one is known to be. */
+  brokenRule: string | null;
+  counts: Record<string, number>;
+  trace: Trace | null;
+}
+
 /** One reader against one hazard. */
 export interface Cell {
   protocol: ProtocolName;
@@ -76,12 +97,19 @@ export interface Cell {
   evidence: EvidenceKind;
   verdict: CellVerdict;
   expected: CellVerdict;
-  /** Whether what was found is what the protocol is held to. */
+  /** Whether what was found, in every case, is what the protocol is held to. */
   holds: boolean;
   /** Null where nothing was run. */
   progress: Progress | null;
   counts: Record<string, number>;
   latencyNs: Latencies | null;
+  /** What was explored or stepped, variant by variant; empty for stress. */
+  cases: CellCase[];
+}
+
+/** `latch-window`, or with the generation `latch-window+gen`, as readers are called on the command line. */
+export function readerName({ protocol, generation }: Pick<Cell, 'protocol' | 'generation'>): string {
+  return generation && protocol !== 'untagged-latch-window' ? `${protocol}+gen` : protocol;
 }
 
 /** Every reader of the matrix, in its order. */

@@ -1,9 +1,11 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { LatchclockError } from '../errors.js';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { isLatchclockError, LatchclockError } from '../errors.js';
 import { chooseCpus } from '../host/cpus.js';
 import { type Host, type HostSummary, summarizeHost } from '../host/host.js';
 import { isU64 } from '../units.js';
-import { bearsOut, expectedUnderStress, STRESSED } from './expected.js';
+import { exploredCell, notApplicable, steppedCell, stressedCell } from './cells.js';
+import { STRESSED } from './expected.js';
+import { type ExploredCase, exploreHazard } from './explored/explored.js';
 import {
   type Cell,
   EVIDENCE_KINDS,
@@ -14,15 +16,10 @@ import {
   type MatrixReader,
   PROTOCOLS,
   type ProtocolName,
+  readerName,
 } from './model.js';
-import {
-  addTallies,
-  progressOf,
-  type StressAmount,
-  type StressResult,
-  stress,
-  verdictOf,
-} from './stressed.js';
+import { runStepper, steppedCells } from './stepped.js';
+import { addTallies, type StressAmount, type StressResult, stress } from './stressed.js';
 
 /** What to run of the matrix, and how. */
 export interface HazardOptions {
@@ -44,6 +41,8 @@ export interface HazardReport {
   cpus: readonly number[];
   seed: bigint;
   cells: Cell[];
+  /** Evidence that was asked for and cannot be had here, and why. */
+  unavailable: { evidence: EvidenceKind; reason: string }[];
   /** Cells that were run, and of these the ones that are not as expected. */
   run: number;
   unexpected: number;
@@ -54,6 +53,9 @@ const AMOUNTS = {
   quick: { milliseconds: 12, kills: 12 },
   default: { milliseconds: 100, kills: 125 },
 } as const;
+
+/** The stepper's process is looked after so often, so that Ctrl-C is answered. */
+const STEPPER_POLL_MS = 50;
 
 /** Names as {@link HazardOptions.only} takes them, apart by what they name. */
 interface Selection {
@@ -78,23 +80,6 @@ function select(only: readonly string[]): Selection {
   return { evidence: pick(EVIDENCE_KINDS), protocols: pick(PROTOCOLS), hazards: pick(HAZARD_NAMES) };
 }
 
-function notApplicable({ protocol, generation }: MatrixReader, hazard: HazardName): Cell {
-  return {
-    ...{ protocol, generation, hazard, evidence: 'stressed', verdict: 'not-applicable' },
-    ...{ expected: 'not-applicable', holds: true, progress: null, counts: {}, latencyNs: null },
-  };
-}
-
-function cellOf({ protocol, generation }: MatrixReader, hazard: HazardName, result: StressResult): Cell {
-  const { tally, latencyNs } = result;
-  const verdict = verdictOf(tally);
-  const expected = expectedUnderStress(protocol, hazard);
-  return {
-    ...{ protocol, generation, hazard, evidence: 'stressed', verdict, expected },
-    ...{ holds: bearsOut(verdict, expected), progress: progressOf(tally), counts: { ...tally }, latencyNs },
-  };
-}
-
 /** A run that has been checked against its options: nothing has been measured yet. */
 export interface PreparedHazards {
   run(): Promise<HazardReport>;
@@ -115,46 +100,91 @@ export function prepareHazards(host: Host, options: HazardOptions): PreparedHaza
       where: 'seed',
     });
   }
-  // Throws what keeps every cell from being run.
-  host.addon.readCounter(1);
+  // Throws what keeps every such cell from being run.
+  if (selection.evidence.has('stressed')) host.addon.readCounter(1);
   return { run: () => runHazards(host, options, selection, cpus, seed) };
 }
 
 class Interrupted extends Error {}
 
-/** Runs what is selected, cell by cell into `cells`; the one that is under way when it is interrupted is left out. */
-async function fillCells(
-  host: Host,
-  { onProgress }: HazardOptions,
-  selection: Selection,
-  cpus: readonly number[],
-  amount: StressAmount,
-  cells: Cell[],
-  breathe: () => Promise<void>,
-): Promise<void> {
-  const readers = MATRIX_READERS.filter(({ protocol }) => selection.protocols.has(protocol));
-  const hazards = HAZARD_NAMES.filter((hazard) => selection.hazards.has(hazard));
-  const total = readers.length * hazards.length;
+/** What one run has to go by. */
+interface Task {
+  readonly host: Host;
+  readonly readers: readonly MatrixReader[];
+  readonly hazards: readonly HazardName[];
+  readonly cpus: readonly number[];
+  readonly quick: boolean;
+  readonly amount: StressAmount;
+  /** Cells go here as they are found; the one that is under way when the run is interrupted is left out. */
+  readonly cells: Cell[];
+  /** Lets others have a turn; throws when the run is interrupted. */
+  breathe(what: string): Promise<void>;
+}
+
+async function exploreAll({ readers, hazards, quick, cells, breathe }: Task): Promise<void> {
+  const known = new Map<string, ExploredCase>();
+  for (const reader of readers) {
+    for (const hazard of hazards) {
+      await breathe(`explored: ${readerName(reader)} ${hazard}`);
+      cells.push(exploredCell(reader, hazard, exploreHazard(reader, hazard, { quick, known })));
+    }
+  }
+}
+
+/** Starts the stepper, which runs beside us; what is returned waits for it. */
+function startStepping(task: Task, signal: AbortSignal): () => Promise<void> {
+  const { readers, hazards, quick, cells, breathe } = task;
+  const [hazard] = hazards;
+  const protocols = new Set(readers.map(({ native }) => native.protocol));
+  const [protocol] = protocols;
+  let ended = false;
+  const lines = runStepper({
+    quick,
+    signal,
+    ...(protocols.size === 1 && protocol !== undefined ? { protocol } : {}),
+    ...(hazards.length === 1 && hazard !== undefined ? { hazard } : {}),
+  }).finally(() => {
+    ended = true;
+  });
+  // Awaited below, perhaps much later.
+  lines.catch(() => undefined);
+  return async () => {
+    while (!ended) {
+      await breathe('stepped: every instruction of every reader');
+      await sleep(STEPPER_POLL_MS);
+    }
+    const found = steppedCells(await lines);
+    for (const reader of readers) {
+      for (const name of hazards) {
+        const cell = found.find(
+          ({ protocol: of, generation, hazard: at }) =>
+            of === reader.protocol && generation === reader.generation && at === name,
+        );
+        cells.push(cell === undefined ? notApplicable(reader, name, 'stepped') : steppedCell(reader, cell));
+      }
+    }
+  };
+}
+
+async function stressAll({ host, readers, hazards, cpus, amount, cells, breathe }: Task): Promise<void> {
   for (const reader of readers) {
     const results = new Map<string, StressResult>();
     for (const hazard of hazards) {
       const kind = STRESSED[hazard];
       if (kind === undefined) {
-        cells.push(notApplicable(reader, hazard));
+        cells.push(notApplicable(reader, hazard, 'stressed'));
         continue;
       }
-      const done = cells.length;
-      onProgress?.({ id: `${reader.protocol} ${hazard}`, done, total, fraction: 0 });
-      await breathe();
+      const pause = (): Promise<void> => breathe(`stressed: ${readerName(reader)} ${hazard}`);
+      await pause();
       let result = results.get(kind);
       if (result === undefined) {
-        const narrow = await stress(host, { ...reader.native, wide: false }, kind, cpus, amount, breathe);
-        onProgress?.({ id: `${reader.protocol} ${hazard}`, done, total, fraction: 0.5 });
-        const wide = await stress(host, { ...reader.native, wide: true }, kind, cpus, amount, breathe);
+        const narrow = await stress(host, { ...reader.native, wide: false }, kind, cpus, amount, pause);
+        const wide = await stress(host, { ...reader.native, wide: true }, kind, cpus, amount, pause);
         result = { tally: addTallies(narrow.tally, wide.tally), latencyNs: wide.latencyNs };
         results.set(kind, result);
       }
-      cells.push(cellOf(reader, hazard, result));
+      cells.push(stressedCell(reader, hazard, result));
     }
   }
 }
@@ -171,15 +201,38 @@ async function runHazards(
   const quick = options.quick === true;
   const amount = { ...AMOUNTS[quick ? 'quick' : 'default'], seed };
   const cells: Cell[] = [];
+  const unavailable: HazardReport['unavailable'] = [];
   const isAborted = (): boolean => options.signal?.aborted === true;
-  const breathe = async (): Promise<void> => {
-    await nextTurn();
-    if (isAborted()) throw new Interrupted();
+  const stop = new AbortController();
+  const readers = MATRIX_READERS.filter(({ protocol }) => selection.protocols.has(protocol));
+  const hazards = HAZARD_NAMES.filter((hazard) => selection.hazards.has(hazard));
+  const total = readers.length * hazards.length * selection.evidence.size;
+  const task: Task = {
+    ...{ host, readers, hazards, cpus, quick, amount, cells },
+    async breathe(id) {
+      options.onProgress?.({ id, done: cells.length, total, fraction: 0 });
+      await nextTurn();
+      if (isAborted()) throw new Interrupted();
+    },
   };
   try {
-    await fillCells(host, options, selection, cpus, amount, cells, breathe);
+    // The stepper is a process of its own, with a CPU of its own where there are two: beside the explorer, not the stress.
+    const stepped = selection.evidence.has('stepped') ? startStepping(task, stop.signal) : null;
+    if (selection.evidence.has('explored')) await exploreAll(task);
+    try {
+      await stepped?.();
+    } catch (error) {
+      if (!isLatchclockError(error, 'ERR_CANNOT_RUN')) throw error;
+      unavailable.push({ evidence: 'stepped', reason: error.message });
+      for (const reader of readers) {
+        for (const hazard of hazards) cells.push(notApplicable(reader, hazard, 'stepped'));
+      }
+    }
+    if (selection.evidence.has('stressed')) await stressAll(task);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
+  } finally {
+    stop.abort();
   }
   const applicable = cells.filter(({ verdict }) => verdict !== 'not-applicable');
   return {
@@ -190,6 +243,7 @@ async function runHazards(
     cpus,
     seed,
     cells,
+    unavailable,
     run: applicable.length,
     unexpected: applicable.filter(({ holds }) => !holds).length,
     interrupted: isAborted(),

@@ -4,6 +4,7 @@ import { jsonHead, toJson } from './json.js';
 /** The matrix as JSON, schema `latchclock/hazards/1`. */
 export function hazardsJson(report: HazardReport): string {
   const { startedAt, durationMs, host, quick, cpus, seed, interrupted, cells, run, unexpected } = report;
+  const { unavailable } = report;
   return toJson({
     ...jsonHead('hazards'),
     startedAt: startedAt.toISOString(),
@@ -14,6 +15,7 @@ export function hazardsJson(report: HazardReport): string {
     seed,
     interrupted,
     cells,
+    unavailable,
     summary: { run, unexpected },
   });
 }

@@ -1,31 +1,30 @@
-import type { Cell, HazardName, Latencies } from '../hazards/model.js';
-import { HAZARDS, MATRIX_READERS } from '../hazards/model.js';
+import {
+  type Cell,
+  EVIDENCE_KINDS,
+  type EvidenceKind,
+  HAZARD_NAMES,
+  type HazardName,
+  type Latencies,
+  MATRIX_READERS,
+  type ProtocolName,
+} from '../hazards/model.js';
 import type { HazardReport } from '../hazards/run.js';
 import { hostLines } from './host-text.js';
 import { type Colors, columns, type TextStyle } from './text.js';
 
-/** Hazards as heads of columns of eight letters, in two lines. */
-const HEADS: Readonly<Record<HazardName, readonly [string, string]>> = {
-  update: ['', 'update'],
-  'writer-stalled': ['writer', 'stalled'],
-  'writer-killed': ['writer', 'killed'],
-  'writer-restarted': ['writer', 'replaced'],
-  'counter-behind': ['counter', 'behind'],
-  'window-expired': ['window', 'expired'],
-  'counter-wrapped': ['counter', 'wrapped'],
-  'adjust-held': ['adjust', 'held'],
-  'adjust-held-unfenced': ['adjust', 'unfenced'],
-  'adjust-unheld': ['adjust', 'unheld'],
-  'counter-unfenced': ['counter', 'unfenced'],
-  'migration-different': ['migrated', 'differs'],
-  'migration-equal': ['migrated', 'equal'],
-  'migration-own-page': ['migrated', 'own page'],
-  'generation-late': ['generat.', 'late'],
-  'generation-early': ['generat.', 'early'],
-  'count-aba': ['count', 'ABA'],
+/** Readers as heads of columns of three letters, in two lines. */
+const HEADS: Readonly<Record<ProtocolName, readonly [string, string]>> = {
+  seqlock: ['seq', ''],
+  latch: ['lat', ''],
+  'latch-window': ['lat', 'win'],
+  'two-window': ['two', 'win'],
+  'untagged-latch-window': ['un-', 'tag'],
+  'literal-latch-window': ['lit', 'lat'],
+  'literal-two-window': ['lit', 'two'],
 };
 
-const CELL_WIDTH = 8;
+const HAZARD_WIDTH = 21;
+const CELL_WIDTH = 3;
 const LABEL_WIDTH = 17;
 
 function readerLabel({ protocol, generation }: Pick<Cell, 'protocol' | 'generation'>): string {
@@ -36,15 +35,17 @@ function readerLabel({ protocol, generation }: Pick<Cell, 'protocol' | 'generati
   return generation && !protocol.startsWith('untagged') ? `${name} +gen` : name;
 }
 
-function verdictWord({ verdict, expected, holds, progress }: Cell, colors: Colors): [string, string] {
-  const marked = !holds ? `${verdict} !` : verdict === expected ? verdict : `${verdict} ~`;
-  const word =
-    verdict === 'safe'
-      ? colors.green(marked)
-      : verdict === 'lags'
-        ? colors.yellow(marked)
-        : colors.red(marked);
-  return [word, colors.dim(progress ?? '')];
+/** A verdict as one letter: capital where it is not as expected, a dot where there is none. */
+function letter(cell: Cell | undefined, colors: Colors): string {
+  if (cell === undefined || cell.verdict === 'not-applicable') return colors.dim('.');
+  const { verdict, holds } = cell;
+  const plain = { safe: 's', lags: 'l', unsafe: 'u' }[verdict];
+  if (!holds) return colors.bold(colors.red(plain.toUpperCase()));
+  return verdict === 'safe'
+    ? colors.green(plain)
+    : verdict === 'lags'
+      ? colors.yellow(plain)
+      : colors.red(plain);
 }
 
 function count(value: number): string {
@@ -75,21 +76,38 @@ function remark({ counts, verdict }: Cell): string {
   return `${kinds.join(', ')} of ${values}`;
 }
 
+/** Cells that are not as expected, each with the case that is not. */
+function unexpectedLines(cells: readonly Cell[], style: TextStyle): string {
+  const rows = cells
+    .filter(({ holds }) => !holds)
+    .map((cell) => {
+      const wrong = cell.cases.find(({ verdict, expected }) => verdict !== expected);
+      const { verdict, expected } = wrong ?? cell;
+      const where =
+        wrong === undefined ? '' : ` (${[wrong.variant, wrong.model].filter(Boolean).join(', ')})`;
+      const told = wrong === undefined ? remark(cell) : (wrong.trace?.verdict ?? '');
+      return [
+        ` ${readerLabel(cell)}`,
+        cell.hazard,
+        `${style.colors.bold(`${cell.evidence}${where}: expected ${expected}, found ${verdict}`)}${told === '' ? '' : `: ${told}`}`,
+      ];
+    });
+  return rows.length === 0 ? '' : columns(style, [LABEL_WIDTH + 1, HAZARD_WIDTH], rows);
+}
+
+/** What stress counted where a value was late or wrong, as expected. */
 function remarkLines(cells: readonly Cell[], style: TextStyle): string {
   // A generation changes nothing about what threads can make happen: one row a protocol tells it.
-  const isTold = ({ protocol, generation }: Cell): boolean =>
-    !generation || !cells.some((other) => other.protocol === protocol && !other.generation);
   const telling = cells.filter(
-    (cell) => !cell.holds || (isTold(cell) && (cell.verdict === 'lags' || cell.verdict === 'unsafe')),
+    ({ protocol, generation, verdict, holds }) =>
+      holds &&
+      (verdict === 'lags' || verdict === 'unsafe') &&
+      !(generation && protocol !== 'untagged-latch-window'),
   );
-  const rows = telling.map((cell) => [
-    ` ${readerLabel(cell)}`,
-    cell.hazard,
-    cell.holds
-      ? remark(cell)
-      : `${style.colors.bold(`expected ${cell.expected}, found ${cell.verdict}`)}: ${remark(cell)}`,
-  ]);
-  return rows.length === 0 ? '' : columns(style, [LABEL_WIDTH + 1, 16], rows);
+  const rows = telling.map((cell) => [` ${readerLabel(cell)}`, cell.hazard, remark(cell)]);
+  return rows.length === 0
+    ? ''
+    : `${style.colors.bold('under stress')}\n${columns(style, [LABEL_WIDTH + 1, 16], rows)}`;
 }
 
 function latencyLines(cells: readonly Cell[], style: TextStyle): string {
@@ -108,51 +126,87 @@ function latencyLines(cells: readonly Cell[], style: TextStyle): string {
   ].join('\n');
 }
 
-function matrix(cells: readonly Cell[], hazards: readonly HazardName[], style: TextStyle): string {
+function matrix(cells: readonly Cell[], style: TextStyle): string {
   const { colors } = style;
-  const heads = [0, 1].map((line) => [
-    '',
-    ...hazards.map((hazard) => colors.dim(HEADS[hazard][line as 0 | 1])),
-  ]);
-  const rows = MATRIX_READERS.flatMap((reader) => {
-    const ofReader = cells.filter(
-      ({ protocol, generation }) => protocol === reader.protocol && generation === reader.generation,
+  const of = (reader: Pick<Cell, 'protocol' | 'generation'>, hazard: HazardName, evidence: EvidenceKind) =>
+    cells.find(
+      (cell) =>
+        cell.protocol === reader.protocol &&
+        cell.generation === reader.generation &&
+        cell.hazard === hazard &&
+        cell.evidence === evidence,
     );
-    if (ofReader.length === 0) return [];
-    const words = hazards.map((hazard) => {
-      const cell = ofReader.find((candidate) => candidate.hazard === hazard);
-      return cell === undefined ? (['', ''] as const) : verdictWord(cell, colors);
-    });
-    return [
-      [` ${readerLabel(reader)}`, ...words.map(([verdict]) => verdict)],
-      ['', ...words.map(([, progress]) => progress)],
-    ];
-  });
-  return columns(style, [LABEL_WIDTH + 1, ...hazards.slice(1).map(() => CELL_WIDTH)], [...heads, ...rows]);
+  const readers = MATRIX_READERS.filter((reader) =>
+    cells.some(
+      ({ protocol, generation }) => protocol === reader.protocol && generation === reader.generation,
+    ),
+  );
+  const hazards = HAZARD_NAMES.filter((hazard) => cells.some((cell) => cell.hazard === hazard));
+  const isPlus = ({ protocol, generation }: Pick<Cell, 'protocol' | 'generation'>): boolean =>
+    generation && protocol !== 'untagged-latch-window';
+  const heads = [
+    readers.map(({ protocol }) => HEADS[protocol][0]),
+    readers.map(({ protocol }) => HEADS[protocol][1]),
+    readers.map((reader) => (isPlus(reader) ? '+g' : '')),
+  ].map((line) => ['', ...line.map((head) => colors.dim(head))]);
+  const rows = hazards.map((hazard) => [
+    ` ${hazard}`,
+    ...readers.map((reader) =>
+      EVIDENCE_KINDS.map((kind) => letter(of(reader, hazard, kind), colors)).join(''),
+    ),
+  ]);
+  return columns(style, [HAZARD_WIDTH, ...readers.slice(1).map(() => CELL_WIDTH)], [...heads, ...rows]);
+}
+
+const LEGEND = [
+  ' Readers: seqlock, latch, latch-window, two-window, each without and with the',
+  ' generation; untagged latch-window; the sketches of latch-window and two-window',
+  ' as written. Cells: explored under x86-TSO, stepped, stressed; s safe, l lags',
+  ' (right, but below a value returned before), u unsafe, . not made to happen;',
+  ' a capital is not as expected. --explain READER HAZARD tells how it comes to it.',
+].join('\n');
+
+/** How much each kind of evidence looked at. */
+function sizeLine(kind: EvidenceKind, cells: readonly Cell[], style: TextStyle): string {
+  const own = cells.filter(({ evidence, verdict }) => evidence === kind && verdict !== 'not-applicable');
+  if (own.length === 0) return '';
+  // What is one exploration, or one run, for several cells is counted once.
+  const all = new Set(
+    own.flatMap((cell) => (cell.cases.length > 0 ? cell.cases : [cell]).map(({ counts }) => counts)),
+  );
+  const sum = (name: string): string =>
+    count([...all].reduce((total, counts) => total + (counts[name] ?? 0), 0));
+  const title = style.colors.bold(kind);
+  switch (kind) {
+    case 'explored':
+      return `${title}  ${sum('states')} states and ${sum('steps')} steps between them: all there are`;
+    case 'stepped':
+      return `${title}   ${sum('runs')} runs, the hazard before every instruction of the compiled readers`;
+    case 'stressed':
+      return `${title}  ${sum('values')} values of threads and processes on the real counter`;
+  }
 }
 
 /** The matrix as text for people. */
 export function hazardsText(report: HazardReport, style: TextStyle): string {
   const { colors } = style;
-  const { cells, run, unexpected, interrupted, durationMs } = report;
-  const applicable = cells.filter(({ verdict }) => verdict !== 'not-applicable');
-  const names = Object.keys(HAZARDS) as HazardName[];
-  const shown = names.filter((hazard) => applicable.some((cell) => cell.hazard === hazard));
-  const left = names.filter(
-    (hazard) => !shown.includes(hazard) && cells.some((cell) => cell.hazard === hazard),
+  const { cells, run, unexpected, interrupted, durationMs, unavailable } = report;
+  const stressed = cells.filter(
+    ({ evidence, verdict }) => evidence === 'stressed' && verdict !== 'not-applicable',
   );
   const verdict = unexpected > 0 ? colors.bold(colors.red('failed')) : colors.bold(colors.green('held'));
   const word = interrupted ? colors.bold('interrupted') : run === 0 ? 'nothing ran' : verdict;
+  const sizes = EVIDENCE_KINDS.map((kind) => sizeLine(kind, cells, style)).filter((line) => line !== '');
   const parts = [
     hostLines(report.host, style),
-    colors.bold('stressed: threads and processes on the real counter'),
-    run === 0 ? '' : matrix(applicable, shown, style),
-    applicable.some(({ holds, verdict: found, expected }) => holds && found !== expected)
-      ? ' ~ may lag, and was not caught at it in this run'
-      : '',
-    remarkLines(applicable, style),
-    latencyLines(applicable, style),
-    left.length === 0 ? '' : columns(style, [], [[`Not made to happen by threads: ${left.join(', ')}.`]]),
+    cells.length === 0 ? '' : `${matrix(cells, style)}\n\n${LEGEND}`,
+    sizes.join('\n'),
+    unexpectedLines(cells, style),
+    remarkLines(stressed, style),
+    latencyLines(stressed, style),
+    unavailable
+      .map(({ evidence, reason }) => `${colors.yellow('skipped')} ${evidence}: ${reason}`)
+      .join('\n'),
     `${word}: ${run} cells, ${unexpected} not as expected, in ${(durationMs / 1000).toFixed(1)} s`,
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;

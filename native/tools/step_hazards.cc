@@ -165,15 +165,15 @@ class Plan {
         Update("main", Main(), {.way = way, .fast_first = fast, .ends_soon = MainEndsSoon()});
         switch (reader_.protocol) {
           case ReaderProtocol::kSeqlock:
-            Update("counter-before", kBefore, {.way = way, .fast_first = fast});
+            Update("counter before", kBefore, {.way = way, .fast_first = fast});
             break;
           case ReaderProtocol::kLatchWindow:
           case ReaderProtocol::kLiteralLatchWindow:
-            Update("touch", kTouching, {.way = way, .fast_first = fast, .ends_soon = true});
+            Update("windows touch", kTouching, {.way = way, .fast_first = fast, .ends_soon = true});
             break;
           case ReaderProtocol::kTwoWindow:
           case ReaderProtocol::kLiteralTwoWindow:
-            Update("overlap", kAtOnce, {.way = way, .fast_first = fast});
+            Update("at once", kAtOnce, {.way = way, .fast_first = fast});
             break;
           case ReaderProtocol::kLatch:
             break;
@@ -407,14 +407,14 @@ class Plan {
       Once("window-expired", "main", "the counter past the end", start, {0},
            [](SteppedWorld& world, uint32_t) { PassWindow(&world); }, {{}});
       const Start near_zero{.way = way, .origin = uint64_t{0} - 2 * kLittle};
-      Once("counter-wrapped", "through-zero", "the counter through zero", near_zero, {0, 1, 2},
+      Once("counter-wrapped", "through zero", "the counter through zero", near_zero, {0, 1, 2},
            [](SteppedWorld& world, uint32_t form) {
              if (form == 1) world.Publish(kAtOnce);
              world.Wait(4 * kLittle);
              if (form == 2) world.Publish(kAtOnce);
            },
            {{}, little});
-      Once("counter-wrapped", "back-into-window", "the counter, wrapped, in the old window", start, {0, 1},
+      Once("counter-wrapped", "main", "the counter, wrapped, in the old window", start, {0, 1},
            [](SteppedWorld& world, uint32_t form) {
              world.Jump(form == 0 ? world.counter + kJump : world.counter - kJumpBack);
            },
@@ -514,7 +514,7 @@ class Plan {
                 world.Wait(kLittle);
               },
               second, {{}, publish});
-        Twice("generation-early", "no-writer", "the generation, then the counter", start, {form},
+        Twice("generation-early", "no writer", "the generation, then the counter", start, {form},
               [=](SteppedWorld& world, uint32_t) { generation(world); }, second, {{}, publish});
       }
     }

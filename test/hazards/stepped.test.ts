@@ -44,12 +44,12 @@ function expected(
     case 'writer-restarted main':
       return lag;
     case 'update touch':
-    case 'counter-wrapped through-zero':
+    case 'counter-wrapped through zero':
     case 'adjust-held main':
     case 'migration-different main':
       return 'safe';
-    case 'update counter-before':
-    case 'update overlap':
+    case 'update counter before':
+    case 'update at once':
     case 'writer-stalled revised':
       return 'lags';
     case 'counter-behind main':
@@ -58,7 +58,7 @@ function expected(
     case 'migration-equal main':
       return generation ? 'safe' : 'unsafe';
     case 'migration-own-page main':
-    case 'generation-early no-writer':
+    case 'generation-early no writer':
       return tagged ? 'safe' : 'unsafe';
     default:
       return 'unsafe';
@@ -158,13 +158,13 @@ describe('the stepper', () => {
     expect(update.verdict).toBe('safe');
     expect(update.variants.map(({ variant, verdict }) => [variant, verdict])).toEqual([
       ['main', 'safe'],
-      ['overlap', 'lags'],
+      ['at once', 'lags'],
     ]);
     const wrapped = cellOf('two-window', true, 'counter-wrapped');
     expect(wrapped.verdict).toBe('unsafe');
     expect(wrapped.variants.map(({ variant, verdict }) => [variant, verdict])).toEqual([
-      ['through-zero', 'safe'],
-      ['back-into-window', 'unsafe'],
+      ['through zero', 'safe'],
+      ['main', 'unsafe'],
     ]);
   });
 

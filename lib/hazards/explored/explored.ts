@@ -1,16 +1,17 @@
 import { CLOCK_PAGE_OFFSETS } from '../../page/clock-page.js';
-import type { CellVerdict, HazardName, MatrixReader, Progress } from '../model.js';
+import type { CellVerdict, HazardName, MatrixReader, Progress, Trace } from '../model.js';
 import { MEMORY_MODELS, type MemoryModel } from './model.js';
 import type { Scenario } from './scenario.js';
 import { type ScenarioEdits, scenariosOf } from './scenarios.js';
-import { type Exploration, explore, type Trace } from './search.js';
+import { type Exploration, explore } from './search.js';
 
 /** Hazards in which a fence, or its absence, can be what decides: what the weak model is for. */
 const FENCED: readonly HazardName[] = ['update', 'adjust-held', 'adjust-held-unfenced', 'migration-own-page'];
 
 function modelsOf({ protocol }: MatrixReader, hazard: HazardName, quick: boolean): readonly MemoryModel[] {
+  if (quick) return [MAIN_MODEL];
   // What is broken in order is broken out of order.
-  const weak = !quick && FENCED.includes(hazard) && !protocol.startsWith('literal');
+  const weak = FENCED.includes(hazard) && !protocol.startsWith('literal');
   return weak ? MEMORY_MODELS : ['sc', 'tso'];
 }
 
@@ -37,9 +38,8 @@ export interface ExploredCase {
   model: MemoryModel;
   verdict: Exclude<CellVerdict, 'not-applicable'>;
   progress: Progress;
-  states: number;
-  steps: number;
-  ends: Record<string, number>;
+  /** `states`, `steps` between them, and in how many states a read ended by each end. */
+  counts: Record<string, number>;
   /** The shortest way to a wrong value, or else to one that is out of order. */
   trace: Trace | null;
 }
@@ -60,7 +60,8 @@ function caseOf(scenario: Scenario, model: MemoryModel): ExploredCase {
   const { states, steps, ends, wrong, disordered, complete } = exploration;
   if (!complete) throw new RangeError(`${scenario.reader.name}, ${variant}: too many states under ${model}`);
   return {
-    ...{ variant, about, brokenRule, model, states, steps, ends },
+    ...{ variant, about, brokenRule, model },
+    counts: { states, steps, ...ends },
     verdict: verdictOf(exploration),
     progress: progressOf(exploration),
     trace: wrong ?? disordered,
@@ -69,7 +70,7 @@ function caseOf(scenario: Scenario, model: MemoryModel): ExploredCase {
 
 /** How a hazard is explored. */
 export interface ExploreOptions {
-  /** Without the weak model, and with two updates at the most. */
+  /** Under the main model alone, and with two updates at the most. */
   readonly quick?: boolean;
   /** What is known of other readers, to which this one may be equal; added to. */
   readonly known?: Map<string, ExploredCase>;

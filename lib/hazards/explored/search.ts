@@ -1,13 +1,7 @@
+import type { Trace } from '../model.js';
 import type { MemoryModel } from './model.js';
 import type { Scenario } from './scenario.js';
 import { type State, World } from './world.js';
-
-/** A path from the start. */
-export interface Trace {
-  steps: string[];
-  /** What is wrong with where it leads. */
-  verdict: string;
-}
 
 /** What an exploration found. */
 export interface Exploration {
