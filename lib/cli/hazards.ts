@@ -1,7 +1,16 @@
 import type { Command } from 'commander';
-import { EVIDENCE_KINDS, HAZARD_NAMES, PROTOCOLS } from '../hazards/model.js';
+import { LatchclockError } from '../errors.js';
+import {
+  EVIDENCE_KINDS,
+  HAZARD_NAMES,
+  type HazardName,
+  MATRIX_READERS,
+  PROTOCOLS,
+  readerName,
+} from '../hazards/model.js';
 import { type HazardOptions, type HazardReport, prepareHazards } from '../hazards/run.js';
 import { openMachine } from '../host/host.js';
+import { explainText } from '../report/hazards-explain.js';
 import { hazardsJson } from '../report/hazards-json.js';
 import { hazardsText } from '../report/hazards-text.js';
 import { textStyle } from '../report/text.js';
@@ -15,6 +24,7 @@ interface HazardsOptions {
   format: string;
   output?: string;
   only: string[];
+  explain?: string[];
   quick?: true;
   cpus?: string;
   seed?: string;
@@ -27,10 +37,36 @@ function exitCodeOf({ interrupted, unexpected, run }: HazardReport): ExitCode {
   return unexpected > 0 ? ExitCode.failed : ExitCode.held;
 }
 
+/** One reader against one hazard, as `--explain` names them. */
+interface Explained {
+  reader: string;
+  protocol: string;
+  hazard: HazardName;
+}
+
+function explained(names: readonly string[] | undefined): Explained | null {
+  if (names === undefined) return null;
+  const readers = MATRIX_READERS.map(readerName);
+  const [reader = '', hazard = '', ...rest] = names;
+  if (rest.length > 0 || hazard === '') {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', 'a reader and a hazard are wanted, and nothing else', {
+      where: '--explain',
+      todo: 'such as --explain latch-window+gen migration-equal',
+    });
+  }
+  parseChoice('--explain', reader, readers);
+  return {
+    reader,
+    protocol: reader.replace(/\+gen$/, ''),
+    hazard: parseChoice('--explain', hazard, HAZARD_NAMES),
+  };
+}
+
 async function runHazards(options: HazardsOptions): Promise<ExitCode> {
   const format = parseChoice('--format', options.format, FORMATS);
+  const one = explained(options.explain);
   const matrixOptions: HazardOptions = {
-    only: options.only,
+    only: one === null ? options.only : [...options.only, one.protocol, one.hazard],
     quick: options.quick === true,
     ...(options.cpus === undefined ? {} : { cpus: parseCpuList(options.cpus) }),
     ...(options.seed === undefined ? {} : { seed: parseSeed(options.seed) }),
@@ -39,7 +75,12 @@ async function runHazards(options: HazardsOptions): Promise<ExitCode> {
   const report = await reportRun(
     options.output,
     (hooks) => prepareHazards(host, { ...matrixOptions, ...hooks }),
-    (result, stream) => (format === 'json' ? hazardsJson(result) : hazardsText(result, textStyle(stream))),
+    (result, stream) => {
+      const cells = result.cells.filter((cell) => one === null || readerName(cell) === one.reader);
+      if (format === 'json') return hazardsJson({ ...result, cells });
+      const style = textStyle(stream);
+      return one === null ? hazardsText(result, style) : explainText(cells, one.hazard, style);
+    },
   );
   return exitCodeOf(report);
 }
@@ -47,11 +88,13 @@ async function runHazards(options: HazardsOptions): Promise<ExitCode> {
 const HELP = `
 Evidence:  ${EVIDENCE_KINDS.join(', ')}
 Protocols: ${PROTOCOLS.join(', ')}
+Readers:   ${MATRIX_READERS.map(readerName).join(', ')}
 Hazards:   ${HAZARD_NAMES.join(', ')}
 
 Examples:
   latchclock hazards
   latchclock hazards --quick --only stressed,latch-window,two-window
+  latchclock hazards --explain latch-window migration-equal
   latchclock hazards --format json -o hazards.json
 
 Exit: 0 every cell is as expected (expected-unsafe ones included), 1 one is not, 2 wrong usage,
@@ -65,7 +108,8 @@ export function addHazards(program: Command, finish: (code: ExitCode) => void): 
     .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
     .option('-o, --output <file>', 'write the report there instead of to standard output')
     .option('--only <names>', 'only these kinds of evidence, protocols, hazards, by comma', collectNames, [])
-    .option('--quick', 'take about 6 s instead of 40')
+    .option('--explain <names...>', 'tell all of one reader against one hazard: READER HAZARD')
+    .option('--quick', 'take about 20 s instead of 80')
     .option('--cpus <list>', 'measure on these CPUs, as taskset takes them: 0,2-5,8-14:2')
     .option('--seed <number>', 'seed of the random moments, unsigned 64 bits, decimal or 0x')
     .addHelpText('after', HELP)

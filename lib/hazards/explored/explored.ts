@@ -70,7 +70,7 @@ function caseOf(scenario: Scenario, model: MemoryModel): ExploredCase {
 
 /** How a hazard is explored. */
 export interface ExploreOptions {
-  /** Under the main model alone, and with two updates at the most. */
+  /** The main variants alone, under the main model, with two updates at the most. */
   readonly quick?: boolean;
   /** What is known of other readers, to which this one may be equal; added to. */
   readonly known?: Map<string, ExploredCase>;
@@ -88,7 +88,7 @@ export function exploreHazard(
   return modelsOf(reader, hazard, quick).flatMap((model) => {
     const variants = scenariosOf(reader, hazard, 2, edits).length;
     // The weak model is for fences, which variants of what a writer publishes, and when, do not change.
-    return Array.from({ length: model === 'weak' ? 1 : variants }, (_, variant) => {
+    return Array.from({ length: quick || model === 'weak' ? 1 : variants }, (_, variant) => {
       const updates = updatesOf(reader, hazard, model, variant === 0, quick);
       const scenario = scenariosOf(reader, hazard, updates, edits)[variant] as Scenario;
       const key = sharedKey(reader, hazard, scenario, model);

@@ -329,7 +329,7 @@ export function scenariosOf(
           ...usualPage(making),
           writer: usualUpdates(making, Math.min(2, updates)),
           events: hazard === 'writer-killed' ? [{ note: 'the writer dies', writer: 'stops' }] : [],
-          lastTick: 4,
+          lastTick: page === 'two-window' ? 4 : Number(SHORT),
         }),
       ];
     case 'writer-restarted': {
