@@ -91,7 +91,7 @@ export interface SteppedCell {
   protocol: ProtocolName;
   generation: boolean;
   hazard: HazardName;
-  /** Of the variant `main`; where a hazard has none, the worst of its variants. */
+  /** Of the variant `main`. */
   verdict: CellVerdict;
   progress: Progress;
   counts: SteppedCounts;
@@ -293,8 +293,6 @@ function groups<T, K>(all: readonly T[], keyOf: (one: T) => K): [K, T[]][] {
   return [...found];
 }
 
-const WORSE: readonly CellVerdict[] = ['unsafe', 'lags', 'safe'];
-
 /** Lines as cells, one for each reader and hazard that has lines, in the order of the matrix and of the lines. */
 export function steppedCells(lines: readonly SteppedLine[]): SteppedCell[] {
   return MATRIX_READERS.flatMap(({ protocol, generation, native }) => {
@@ -305,9 +303,8 @@ export function steppedCells(lines: readonly SteppedLine[]): SteppedCell[] {
       const variants = groups(ofHazard, (line) => line.variant).map(([variant, ofVariant]) =>
         variantOf(variant, ofVariant),
       );
-      const worst = variants.toSorted((a, b) => WORSE.indexOf(a.verdict) - WORSE.indexOf(b.verdict));
       const { verdict, progress, counts, example } = (variants.find(({ variant }) => variant === 'main') ??
-        worst[0]) as SteppedVariant;
+        variants[0]) as SteppedVariant;
       const machineCode = [...new Set(ofHazard.map((line) => line.machineCode))];
       return { protocol, generation, hazard, verdict, progress, counts, example, variants, machineCode };
     });

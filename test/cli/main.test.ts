@@ -158,18 +158,25 @@ describe('hazards', () => {
   });
 
   test('a selection that this evidence says nothing of ends with 3, not as held', () => {
-    const { code, out } = latchclock('hazards', '--quick', '--only', 'migration-equal');
+    const { code, out } = latchclock('hazards', '--quick', '--only', 'stressed,migration-equal');
     expect(code).toBe(3);
     expect(out).toContain('nothing ran');
   });
 
   testUnless(noTaskset, 'holds on one CPU, where writer and readers take turns', () => {
-    const only = 'seqlock,latch-window,two-window,update,writer-killed,window-expired';
+    const only = 'stressed,seqlock,latch-window,two-window,update,writer-killed,window-expired';
     const arguments_ = [BIN, 'hazards', '--quick', '--format', 'json', '--only', only];
     const { out } = runProgram('taskset', ['-c', '0', process.execPath, ...arguments_]);
     const { cells, cpus } = JSON.parse(out) as HazardJson;
     expect(cpus).toEqual([0]);
     expect(cells.filter(({ holds }) => !holds)).toEqual([]);
+  });
+
+  test('--explain tells one reader against one hazard, with the shortest way to a wrong value', () => {
+    const { code, out } = latchclock('hazards', '--only', 'explored', '--explain', 'latch', 'adjust-unheld');
+    expect(code).toBe(0);
+    expect(out).toContain('latch against adjust-unheld');
+    expect(out).toMatch(/ 1 {2}reader: load the count/);
   });
 
   test.each(['SIGINT', 'SIGTERM'] as const)('%s ends it with 130 and what was measured', async (signal) => {
@@ -202,7 +209,11 @@ describe('wrong usage ends with 2 and one line that says what, where and what to
     [['validate', '--unheard-of'], /unknown option '--unheard-of'/],
     [['validate', 'more'], /too many arguments/],
     [['inspect', '--format', 'junit'], /'junit' is not one of text, json/],
-    [['hazards', '--only', 'latchy'], /no evidence, protocol or hazard 'latchy'.*choose from stressed/],
+    [['hazards', '--only', 'latchy'], /no evidence, protocol or hazard 'latchy'.*choose from explored/],
+    [['hazards', '--explain', 'latch'], /a reader and a hazard are wanted/],
+    [['hazards', '--explain', 'latch', 'update', 'more'], /a reader and a hazard are wanted/],
+    [['hazards', '--explain', 'lach', 'update'], /'lach' is not one of seqlock/],
+    [['hazards', '--explain', 'latch', 'updates'], /'updates' is not one of update/],
     [['hazards', '--cpus', '60000'], /may not run on CPU 60000.*choose from/],
     [['hazards', '--seed', '-1'], /'-1' is not an unsigned 64-bit number/],
     [['hazards', '--format', 'junit'], /'junit' is not one of text, json/],
