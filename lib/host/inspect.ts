@@ -1,4 +1,5 @@
 import { LatchclockError } from '../errors.js';
+import type { LeapTable } from '../leap-table.js';
 import type { Adjtimex } from '../native/addon.js';
 import { CounterMethod } from '../native/addon.js';
 import { type KernelPageSnapshot, kernelSegment, modeName } from '../page/kernel-page.js';
@@ -10,7 +11,6 @@ import type { VdsoElf } from './elf.js';
 import { type Host, type HostSummary, orNull, summarizeHost } from './host.js';
 import type { KernelPage } from './kernel-mappings.js';
 import { type ProvedKernelPage, readKernelPage } from './kernel-page.js';
-import type { LeapTable } from './leap-table.js';
 import { readableClocks } from './prove-layout.js';
 import { openPtpClocks } from './ptp.js';
 import { readPvclockPage } from './pvclock-page.js';

@@ -1,6 +1,6 @@
 import { LatchclockError } from '../errors.js';
+import { type LeapTable, parseLeapSecondsList } from '../leap-table.js';
 import { type HostFiles, readText } from './files.js';
-import { type LeapTable, parseLeapSecondsList } from './leap-table.js';
 
 /** Where distributions keep the IERS list, the likeliest first. */
 const PATHS = [

@@ -1,5 +1,5 @@
 import type { Inspection, PageInspection } from '../host/inspect.js';
-import type { LeapTable } from '../host/leap-table.js';
+import type { LeapTable } from '../leap-table.js';
 import type { Adjtimex } from '../native/addon.js';
 import { basetimeOffsets } from '../page/kernel-layout.js';
 import type { KernelClockWords } from '../page/kernel-page.js';

@@ -6,8 +6,8 @@ import { parseVdsoElf } from '../../lib/host/elf.ts';
 import type { HostFiles } from '../../lib/host/files.ts';
 import { readKernelLog } from '../../lib/host/kernel-log.ts';
 import { findKernelMappings } from '../../lib/host/kernel-mappings.ts';
-import { parseLeapSecondsList } from '../../lib/host/leap-table.ts';
 import { readTimeNamespaceFacts } from '../../lib/host/time-namespace.ts';
+import { parseLeapSecondsList } from '../../lib/leap-table.ts';
 import type { Addon } from '../../lib/native/addon.ts';
 import {
   basetimeOffsets,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { LatchclockError } from '../errors.js';
+import { LatchclockError } from './errors.js';
 
 /** One row of a leap-second table. */
 export interface LeapTableEntry {

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isLatchclockError } from '../../lib/errors.ts';
-import { type LeapTable, parseLeapSecondsList } from '../../lib/host/leap-table.ts';
+import { isLatchclockError } from '../lib/errors.ts';
+import { type LeapTable, parseLeapSecondsList } from '../lib/leap-table.ts';
 
-const LIST = readFileSync(new URL('../fixtures/leap-seconds.list', import.meta.url), 'latin1');
+const LIST = readFileSync(new URL('./fixtures/leap-seconds.list', import.meta.url), 'latin1');
 const NTP_TO_UNIX = 2_208_988_800n;
 
 function unix(date: string): bigint {

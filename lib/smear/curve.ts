@@ -1,0 +1,109 @@
+import { LARGEST_CURVATURE, LARGEST_SLOPE, raisedCosine, raisedCosineSlope } from './half-turn.js';
+import { compare, divide, multiply, ONE, type Rational, rational, subtract, ZERO } from './rational.js';
+
+/**
+ * How much of a leap is done after how much of a smear's window, each from 0 to 1:
+ *
+ * - `step`: all at once, in a window of no length;
+ * - `linear`: at a constant rate;
+ * - `cosine`: `(1 - cos(pi u / window)) / 2`;
+ * - `quadratic`: the rate rises linearly for `rampNs`, stays, and falls again for `rampNs` (chrony's `smoothtime`).
+ */
+export type Curve =
+  | { readonly shape: 'step'; readonly windowNs: 0n }
+  | { readonly shape: 'linear' | 'cosine'; readonly windowNs: bigint }
+  | { readonly shape: 'quadratic'; readonly windowNs: bigint; readonly rampNs: bigint };
+
+export type Shape = Curve['shape'];
+
+/** Largest rate of a quadratic curve, a ns: the area under the trapezoid of rates is 1. */
+function plateau({ windowNs, rampNs }: { windowNs: bigint; rampNs: bigint }): Rational {
+  return rational(1n, windowNs - rampNs);
+}
+
+function rampShare(curve: { windowNs: bigint; rampNs: bigint }, elapsedNs: Rational): Rational {
+  return divide(multiply(multiply(elapsedNs, elapsedNs), plateau(curve)), rational(2n * curve.rampNs));
+}
+
+/**
+ * The share of the leap that is done `elapsedNs` after the start of the window: 0 before it, 1 from its end on. Exact,
+ * but for `cosine`: that is off by less than 2^-121 inside the window.
+ */
+export function shareDone(curve: Curve, elapsedNs: Rational): Rational {
+  if (compare(elapsedNs, rational(curve.windowNs)) >= 0) return ONE;
+  if (elapsedNs.numerator <= 0n) return ZERO;
+  switch (curve.shape) {
+    case 'step':
+      return ZERO;
+    case 'linear':
+      return divide(elapsedNs, rational(curve.windowNs));
+    case 'cosine':
+      return raisedCosine(divide(elapsedNs, rational(curve.windowNs)));
+    case 'quadratic': {
+      const leftNs = subtract(rational(curve.windowNs), elapsedNs);
+      const ramp = rational(curve.rampNs);
+      if (compare(elapsedNs, ramp) <= 0) return rampShare(curve, elapsedNs);
+      if (compare(leftNs, ramp) <= 0) return subtract(ONE, rampShare(curve, leftNs));
+      return multiply(plateau(curve), subtract(elapsedNs, rational(curve.rampNs, 2n)));
+    }
+  }
+}
+
+/**
+ * The rate at which the share grows, a ns; at the ends of a window and at other kinks the rate after them. Exact, but
+ * for `cosine`: that is off by less than 2^-119 / `windowNs`. 0 outside the window, and for `step` everywhere.
+ */
+export function shareRate(curve: Curve, elapsedNs: Rational): Rational {
+  if (elapsedNs.numerator < 0n || compare(elapsedNs, rational(curve.windowNs)) >= 0) return ZERO;
+  switch (curve.shape) {
+    case 'step':
+      return ZERO;
+    case 'linear':
+      return rational(1n, curve.windowNs);
+    case 'cosine': {
+      const window = rational(curve.windowNs);
+      return divide(raisedCosineSlope(divide(elapsedNs, window)), window);
+    }
+    case 'quadratic': {
+      const leftNs = subtract(rational(curve.windowNs), elapsedNs);
+      const ramp = rational(curve.rampNs);
+      const nearerEnd = compare(elapsedNs, leftNs) < 0 ? elapsedNs : leftNs;
+      const peak = plateau(curve);
+      return compare(nearerEnd, ramp) >= 0 ? peak : multiply(peak, divide(nearerEnd, ramp));
+    }
+  }
+}
+
+/** The largest rate of the share, a ns: null for `step`. For `cosine` rounded up, by less than 2^-128 / `windowNs`. */
+export function largestShareRate(curve: Curve): Rational | null {
+  switch (curve.shape) {
+    case 'step':
+      return null;
+    case 'linear':
+      return rational(1n, curve.windowNs);
+    case 'cosine':
+      return divide(LARGEST_SLOPE, rational(curve.windowNs));
+    case 'quadratic':
+      return plateau(curve);
+  }
+}
+
+/** A bound on how fast the rate of the share changes within the window, a ns^2. */
+export function curvatureBound(curve: Curve): Rational {
+  switch (curve.shape) {
+    case 'step':
+    case 'linear':
+      return ZERO;
+    case 'cosine':
+      return divide(LARGEST_CURVATURE, rational(curve.windowNs * curve.windowNs));
+    case 'quadratic':
+      return divide(plateau(curve), rational(curve.rampNs));
+  }
+}
+
+/** Where, after the start of the window, the curve has a kink in its value or its rate; ascending, ns. */
+export function knotsNs(curve: Curve): bigint[] {
+  if (curve.shape === 'step') return [0n];
+  const inner = curve.shape === 'quadratic' ? [curve.rampNs, curve.windowNs - curve.rampNs] : [];
+  return [...new Set([0n, ...inner, curve.windowNs])];
+}

@@ -1,0 +1,108 @@
+import { NS_PER_SEC } from '../units.js';
+import type { Curve, Shape } from './curve.js';
+
+/** A stretch of TAI around a leap second: ns from {@link Leap.taiNs}, start included. */
+export interface Window {
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
+/** A way to spread a leap second. */
+export interface SmearPolicy {
+  readonly name: string;
+  /** One line: the shape, and the window in words. */
+  readonly summary: string;
+  readonly shape: Shape;
+  readonly positive: Window;
+  readonly negative: Window;
+  /** Length of each ramp of a `quadratic` shape, ns; at most half of the window. */
+  readonly rampNs?: bigint;
+}
+
+function seconds(start: number, end: number): Window {
+  return { startNs: BigInt(start) * NS_PER_SEC, endNs: BigInt(end) * NS_PER_SEC };
+}
+
+function policy(
+  name: string,
+  shape: Shape,
+  positive: Window,
+  negative: Window,
+  summary: string,
+  rampSeconds?: number,
+): SmearPolicy {
+  const ramp = rampSeconds === undefined ? {} : { rampNs: BigInt(rampSeconds) * NS_PER_SEC };
+  return { name, summary, shape, positive, negative, ...ramp };
+}
+
+function symmetric(
+  name: string,
+  shape: Shape,
+  start: number,
+  end: number,
+  summary: string,
+  ramp?: number,
+): SmearPolicy {
+  return policy(name, shape, seconds(start, end), seconds(start, end), summary, ramp);
+}
+
+/** Default of `leapsmearinterval` here, and what NTP's documentation recommends at most, seconds. */
+const NTP_INTERVAL = 86_400;
+
+/** What ntpd does with `leapsmearinterval SECONDS`. */
+export function ntpd(name: string, interval: number): SmearPolicy {
+  return symmetric(name, 'cosine', -interval, 0, `cosine, ${interval} s before the leap`);
+}
+
+/** What NTPsec does with `leapsmearinterval SECONDS`. */
+export function ntpsec(name: string, interval: number): SmearPolicy {
+  return symmetric(name, 'linear', -interval, 0, `linear, ${interval} s before the leap`);
+}
+
+/** The policies that are known by name. docs/smears.md has the source of each, and what is unclear about it. */
+export const POLICIES: readonly SmearPolicy[] = [
+  policy(
+    'google-24h',
+    'linear',
+    seconds(-43_200, 43_201),
+    seconds(-43_199, 43_200),
+    'linear, noon to noon (aws: the same)',
+  ),
+  policy(
+    'google-20h',
+    'linear',
+    seconds(-36_000, 36_001),
+    seconds(-35_999, 36_000),
+    'linear, 14:00 to 10:00 (2016)',
+  ),
+  symmetric('google-2011', 'cosine', -72_000, 0, 'cosine, 20 h before the leap'),
+  policy('utc-sls', 'linear', seconds(-999, 1), seconds(-1000, 0), 'linear, last 1000 s of the day'),
+  symmetric('bloomberg', 'linear', 0, 2000, 'linear, 2000 s from the leap on'),
+  symmetric('meta', 'linear', 0, 62_500, 'linear, 62500 s from the leap on'),
+  symmetric('chrony', 'quadratic', 0, 62_500, 'quadratic, 62500 s from the leap on', 31_250),
+  ntpd('ntpd', NTP_INTERVAL),
+  ntpsec('ntpsec', NTP_INTERVAL),
+  symmetric('step', 'step', 0, 0, 'none: a second twice, or left out'),
+];
+
+/** Other names of policies. */
+export const POLICY_ALIASES: Readonly<Record<string, string>> = { aws: 'google-24h' };
+
+/** The window of a policy for a leap second of this sign. */
+export function windowOf(policy: SmearPolicy, sign: 1 | -1): Window {
+  return sign === 1 ? policy.positive : policy.negative;
+}
+
+/** The curve of a policy for a leap second of this sign. */
+export function curveOf(policy: SmearPolicy, sign: 1 | -1): Curve {
+  const { startNs, endNs } = windowOf(policy, sign);
+  const windowNs = endNs - startNs;
+  switch (policy.shape) {
+    case 'step':
+      return { shape: 'step', windowNs: 0n };
+    case 'quadratic':
+      return { shape: 'quadratic', windowNs, rampNs: policy.rampNs ?? windowNs / 2n };
+    default:
+      return { shape: policy.shape, windowNs };
+  }
+}

@@ -1,0 +1,164 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { formatSeconds, parseSeconds } from '../../lib/smear/decimal.ts';
+import {
+  formatFromLeap,
+  formatUnixNs,
+  formatUtc,
+  parseInstant,
+  parseLeapDay,
+  parseSmeared,
+} from '../../lib/smear/instant.ts';
+import { nearestLeap, withLeap } from '../../lib/smear/leap.ts';
+import { AROUND, SIGNS, TIMELINE } from './support.ts';
+
+const SECOND = 1_000_000_000n;
+const { timeline, leap } = AROUND[1];
+const L = leap.taiNs;
+const parse = (text: string): bigint => parseInstant(text, timeline, leap);
+/** TAI of the leap second of 2016-12-31: 2017-01-01T00:00:00 is 1483228800, TAI - UTC was 36. */
+const KNOWN_L = 1_483_228_836n * SECOND;
+
+describe('an instant', () => {
+  test.each([
+    ['L', KNOWN_L],
+    ['L+0', KNOWN_L],
+    ['L-500', KNOWN_L - 500n * SECOND],
+    ['L+0.000000001', KNOWN_L + 1n],
+    ['tai:1483228836', KNOWN_L],
+    ['tai:1483228836.25', KNOWN_L + SECOND / 4n],
+    ['2016-12-31T23:59:60Z', KNOWN_L],
+    ['2016-12-31T23:59:60.999999999Z', KNOWN_L + SECOND - 1n],
+    ['2016-12-31t23:59:59.5z', KNOWN_L - SECOND / 2n],
+    ['2016-12-31 23:59:59+00:00', KNOWN_L - SECOND],
+    ['2017-01-01T00:00:00-00:00', KNOWN_L + SECOND],
+    ['1972-01-01T00:00:00Z', 63_072_010n * SECOND],
+  ])('%s', (text, expected) => {
+    expect(parse(text)).toBe(expected);
+  });
+
+  test.each([
+    ['', /no instant.*give tai:SECONDS/],
+    ['now', /no instant/],
+    ['L5', /no seconds/],
+    ['L+', /no seconds/],
+    ['L+1e3', /no seconds/],
+    ['L+0.0000000001', /up to 9 digits/],
+    ['tai:', /no seconds/],
+    ['tai:1.5.5', /no seconds/],
+    ['2016-12-31T23:59:60', /no instant/],
+    ['2016-12-31T23:59:60+01:00', /not in UTC/],
+    ['2016-02-30T00:00:00Z', /no such day/],
+    ['2016-13-01T00:00:00Z', /no such day/],
+    ['2016-12-31T24:00:00Z', /no such day or time/],
+    ['2016-12-31T12:30:60Z', /no such day or time/],
+    ['2016-12-30T23:59:60Z', /no leap second gives this day such a second.*--leap/],
+    ['1971-12-31T23:59:59Z', /before the table.*1972-01-01/],
+    ['tai:0', /before the table/],
+    ['tai:-5', /before the table/],
+    ['2030-01-01T00:00:00Z', /expired on 2027-06-28, before this.*--table/],
+    ['tai:999999999999999999', /expired/],
+  ])('%j is refused with the reason', (text, reason) => {
+    expect(() => parse(text)).toThrow(reason);
+    expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }));
+  });
+
+  test('the second that a negative leap leaves out does not exist', () => {
+    const negative = AROUND[-1];
+    const at = (text: string): bigint => parseInstant(text, negative.timeline, negative.leap);
+    expect(() => at('2016-12-31T23:59:59Z')).toThrow(/a second that the day has/);
+    expect(at('2017-01-01T00:00:00Z') - at('2016-12-31T23:59:58Z')).toBe(SECOND);
+  });
+
+  test('after the table is told where a leap second is supposed, up to the year 9999', () => {
+    const future = withLeap(TIMELINE, BigInt(Date.parse('2036-01-01') / 1000), 1);
+    const at = (text: string): bigint => parseInstant(text, future.timeline, future.leap);
+    expect(at('2035-12-31T23:59:60Z')).toBe(future.leap.taiNs);
+    expect(() => at('tai:253402300800')).toThrow(/after the year 9999/);
+  });
+
+  test('in UTC and from the leap it is written as it is read, over leaps of both signs', () => {
+    const aside = fc.bigInt({ min: -200_000n * SECOND, max: 200_000n * SECOND });
+    const close = fc.bigInt({ min: -2n * SECOND, max: 2n * SECOND });
+    fc.assert(
+      fc.property(fc.constantFrom(...SIGNS), fc.oneof(aside, close), (sign, ns) => {
+        const around = AROUND[sign];
+        const at = around.leap.taiNs + ns;
+        expect(parseInstant(formatUtc(around.timeline, at), around.timeline, around.leap)).toBe(at);
+        expect(parseInstant(formatFromLeap(around.leap, at), around.timeline, around.leap)).toBe(at);
+      }),
+    );
+    expect(formatUtc(timeline, L + SECOND / 2n)).toBe('2016-12-31T23:59:60.5Z');
+    expect(formatFromLeap(leap, L)).toBe('L');
+  });
+
+  test('the nearest leap second is the one that it is about', () => {
+    const [before, last] = TIMELINE.leaps.slice(-2);
+    const middle = ((before?.taiNs ?? 0n) + (last?.taiNs ?? 0n)) / 2n;
+    expect(nearestLeap(TIMELINE, middle - 1n)).toBe(before);
+    expect(nearestLeap(TIMELINE, middle + 1n)).toBe(last);
+    expect(nearestLeap({ ...TIMELINE, leaps: [] }, middle)).toBeUndefined();
+  });
+});
+
+describe('what a smeared clock shows', () => {
+  test.each([
+    ['2016-12-31T18:00:00Z', 1_483_207_200n * SECOND],
+    ['unix:1483207200.5', 1_483_207_200n * SECOND + SECOND / 2n],
+  ])('%s', (text, expected) => {
+    expect(parseSmeared(text)).toBe(expected);
+  });
+
+  test.each([
+    ['2016-12-31T23:59:60Z', /no second 60/],
+    ['L+5', /no time/],
+    ['unix:x', /no seconds/],
+  ])('%s is refused with the reason', (text, reason) => {
+    expect(() => parseSmeared(text)).toThrow(reason);
+  });
+
+  test('is written as it is read', () => {
+    const range = { min: -62_135_596_800n * SECOND, max: 253_402_300_799n * SECOND };
+    fc.assert(
+      fc.property(fc.bigInt(range), (ns) => {
+        expect(parseSmeared(formatUnixNs(ns))).toBe(ns);
+      }),
+    );
+  });
+});
+
+describe('decimal seconds', () => {
+  test('are written as they are read', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: -(10n ** 26n), max: 10n ** 26n }), (ns) => {
+        expect(parseSeconds(formatSeconds(ns))).toBe(ns);
+      }),
+    );
+  });
+
+  test.each(['', '-', '.5', '5.', '1e3', '0x10', ' 1', '1.0000000001', '1'.repeat(19)])(
+    '%j are none',
+    (text) => {
+      expect(parseSeconds(text)).toBeNull();
+    },
+  );
+});
+
+describe('the day of a leap second', () => {
+  test('is given with its sign', () => {
+    const midnight = BigInt(Date.parse('2017-01-01') / 1000);
+    expect(parseLeapDay('2016-12-31', TIMELINE)).toEqual({ unixSeconds: midnight, sign: 1 });
+    expect(parseLeapDay('+2016-12-31', TIMELINE)).toEqual({ unixSeconds: midnight, sign: 1 });
+    expect(parseLeapDay('-2016-12-31', TIMELINE)).toEqual({ unixSeconds: midnight, sign: -1 });
+  });
+
+  test.each([
+    ['2016', /no day.*with - before it/],
+    ['2016-02-30', /no day/],
+    ['2016-13-01', /no day/],
+    ['--2016-12-31', /no day/],
+    ['2017-01-01', /end of the day before 2017-01-01.*give 2016-12-31/],
+  ])('%s is refused with the reason', (text, reason) => {
+    expect(() => parseLeapDay(text, TIMELINE)).toThrow(reason);
+  });
+});
