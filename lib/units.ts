@@ -26,6 +26,11 @@ export function minBigint(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
 }
 
+/** The greater of two integers. */
+export function maxBigint(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
 /**
  * `(value / reference - 1) * 1e6`: how far a rate lies from a reference, in parts per million. A positive result
  * means that `value` is larger. Evaluated in floating point: exact to about 1e-10 ppm.

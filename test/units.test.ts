@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isU64, minBigint, NS_PER_SEC, ppmBetween, toNs, U64_MAX, wrapU64 } from '../lib/units.ts';
+import { isU64, maxBigint, minBigint, NS_PER_SEC, ppmBetween, toNs, U64_MAX, wrapU64 } from '../lib/units.ts';
 
 describe('64-bit words', () => {
   test('zero and 2^64 - 1 are the ends of an unsigned 64-bit integer', () => {
@@ -34,6 +34,7 @@ describe('nanoseconds', () => {
 
   test('the smaller of two is the smaller in either order', () => {
     expect([minBigint(1n, 2n), minBigint(2n, 1n), minBigint(-3n, -3n)]).toEqual([1n, 1n, -3n]);
+    expect([maxBigint(1n, 2n), maxBigint(2n, 1n), maxBigint(-3n, -3n)]).toEqual([2n, 2n, -3n]);
   });
 });
 

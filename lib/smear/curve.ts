@@ -88,22 +88,41 @@ export function largestShareRate(curve: Curve): Rational | null {
   }
 }
 
-/** A bound on how fast the rate of the share changes within the window, a ns^2. */
-export function curvatureBound(curve: Curve): Rational {
+/** A stretch of a curve in which its rate changes smoothly. */
+export interface CurvePiece {
+  /** ns from the start of the window. */
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  /** A bound on how fast the rate changes, a ns^2. */
+  readonly curvature: Rational;
+}
+
+/** The pieces of the window, in order and without a gap; none for `step`. */
+export function piecesOf(curve: Curve): CurvePiece[] {
+  const { windowNs } = curve;
   switch (curve.shape) {
     case 'step':
+      return [];
     case 'linear':
-      return ZERO;
-    case 'cosine':
-      return divide(LARGEST_CURVATURE, rational(curve.windowNs * curve.windowNs));
-    case 'quadratic':
-      return divide(plateau(curve), rational(curve.rampNs));
+      return [{ startNs: 0n, endNs: windowNs, curvature: ZERO }];
+    case 'cosine': {
+      const curvature = divide(LARGEST_CURVATURE, rational(windowNs * windowNs));
+      return [{ startNs: 0n, endNs: windowNs, curvature }];
+    }
+    case 'quadratic': {
+      const [rise, fall] = [curve.rampNs, windowNs - curve.rampNs];
+      const curvature = divide(plateau(curve), rational(curve.rampNs));
+      const pieces = [
+        { startNs: 0n, endNs: rise, curvature },
+        { startNs: rise, endNs: fall, curvature: ZERO },
+        { startNs: fall, endNs: windowNs, curvature },
+      ];
+      return pieces.filter(({ startNs, endNs }) => startNs < endNs);
+    }
   }
 }
 
-/** Where, after the start of the window, the curve has a kink in its value or its rate; ascending, ns. */
+/** Where, from the start of the window, the curve has a jump or a kink in its value or its rate; ascending, ns. */
 export function knotsNs(curve: Curve): bigint[] {
-  if (curve.shape === 'step') return [0n];
-  const inner = curve.shape === 'quadratic' ? [curve.rampNs, curve.windowNs - curve.rampNs] : [];
-  return [...new Set([0n, ...inner, curve.windowNs])];
+  return [0n, ...piecesOf(curve).map(({ endNs }) => endNs)];
 }

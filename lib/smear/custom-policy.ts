@@ -2,7 +2,7 @@ import { LatchclockError } from '../errors.js';
 import { NS_PER_SEC } from '../units.js';
 import { parseSeconds } from './decimal.js';
 import { ntpd, ntpsec, POLICIES, POLICY_ALIASES, type SmearPolicy, type Window } from './policy.js';
-import { compare, divide, multiply, nearest, type Rational, rational } from './rational.js';
+import { compare, divide, multiply, nearest, rational, squareRoot } from './rational.js';
 
 /** Longer windows than a year make no sense, and would only overlap. */
 const LONGEST_NS = 31_622_400n * NS_PER_SEC;
@@ -59,18 +59,6 @@ function shaped(text: string, shape: 'linear' | 'cosine' | 'quadratic', argument
 
 function signed(digits: string): string {
   return /^[+-]/.test(digits) ? digits : `+${digits}`;
-}
-
-/** The square root of a positive fraction, rounded down to a whole number. */
-function squareRoot({ numerator, denominator }: Rational): bigint {
-  const target = numerator / denominator;
-  if (target < 2n) return target;
-  let guess = 1n << BigInt((target.toString(2).length + 1) >> 1);
-  for (;;) {
-    const next = (guess + target / guess) >> 1n;
-    if (next >= guess) return guess;
-    guess = next;
-  }
 }
 
 const PER_PPM = 1_000_000n;

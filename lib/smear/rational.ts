@@ -74,7 +74,27 @@ export function reduced({ numerator, denominator }: Rational): Rational {
   return rational(numerator / a, denominator / a);
 }
 
-/** In floating point, to about 3 parts in 1e16; numerator and denominator are to be below 2^1023. */
+/** More bits than this would be infinite in floating point. */
+const FLOAT_BITS = 1000;
+
+/** In floating point, to about 3 parts in 1e16. */
 export function toNumber({ numerator, denominator }: Rational): number {
-  return Number(numerator) / Number(denominator);
+  const size = numerator < 0n ? -numerator : numerator;
+  const bits = (size > denominator ? size : denominator).toString(2).length;
+  if (bits <= FLOAT_BITS) return Number(numerator) / Number(denominator);
+  const excess = BigInt(bits - FLOAT_BITS);
+  return Number(numerator >> excess) / Number(denominator >> excess);
+}
+
+/** The square root of a fraction that is not negative, rounded down to a whole number. */
+export function squareRoot(a: Rational): bigint {
+  const target = floor(a);
+  if (target < 2n) return target;
+  // Newton's method from above: each guess is smaller, and the last before it stops falling is the root.
+  let guess = 1n << BigInt((target.toString(2).length + 1) >> 1);
+  for (;;) {
+    const next = (guess + target / guess) >> 1n;
+    if (next >= guess) return guess;
+    guess = next;
+  }
 }
