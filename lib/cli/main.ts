@@ -5,12 +5,15 @@ import { ExitCode } from './exit-code.js';
 import { addHazards } from './hazards.js';
 import { addInspect } from './inspect.js';
 import { tolerateClosedStreams } from './output.js';
+import { addSmear } from './smear.js';
 import { addValidate } from './validate.js';
 
 /** Errors that the command line or its files caused; every other says that the command cannot run here. */
 function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.held : ExitCode.usage;
-  return isLatchclockError(error, 'ERR_BAD_ARGUMENT', 'ERR_FILE') ? ExitCode.usage : ExitCode.cannotRun;
+  return isLatchclockError(error, 'ERR_BAD_ARGUMENT', 'ERR_FILE', 'ERR_BAD_LEAP_TABLE')
+    ? ExitCode.usage
+    : ExitCode.cannotRun;
 }
 
 function complaint(error: unknown): string {
@@ -46,6 +49,7 @@ export async function main(arguments_: readonly string[]): Promise<ExitCode> {
   addValidate(program, finish);
   addInspect(program, finish);
   addHazards(program, finish);
+  addSmear(program, finish);
   try {
     await program.parseAsync(arguments_, { from: 'user' });
     return code;

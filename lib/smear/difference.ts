@@ -161,3 +161,21 @@ export function largestDifference(a: Smear, b: Smear): Difference {
   }
   return { ...best, isExact, apart: { fromNs, toNs } };
 }
+
+/** Two smears, by their places in a list, and how far apart they are. */
+export interface Pair {
+  readonly a: number;
+  readonly b: number;
+  readonly difference: Difference;
+}
+
+/** The largest differences of all pairs of a list, each once, `a` before `b`. */
+export function allDifferences(smears: readonly Smear[]): Pair[] {
+  return smears.flatMap((first, a) =>
+    smears.slice(a + 1).map((second, i) => ({
+      a,
+      b: a + 1 + i,
+      difference: largestDifference(first, second),
+    })),
+  );
+}

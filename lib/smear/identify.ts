@@ -83,3 +83,16 @@ function nextObservation(candidates: readonly Candidate[]): Identification['next
   const { worst, atNs, apart } = largestDifference(first, second);
   return apart === null ? null : { taiNs: atNs, apartNs: Math.abs(toNumber(worst)) };
 }
+
+/** What an identification comes to: a policy, none of them, or too little to say. */
+export type Verdict = 'found' | 'none' | 'undecided';
+
+/** A candidate less probable than this is not called found. */
+export const LEAST_PROBABILITY = 0.95;
+
+/** The verdict of an identification, by {@link LEAST_PROBABILITY}. */
+export function verdictOf({ candidates }: Identification): Verdict {
+  const [best] = candidates;
+  if (best === undefined || best.probability < LEAST_PROBABILITY) return 'undecided';
+  return best.smear === null ? 'none' : 'found';
+}

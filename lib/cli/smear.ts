@@ -1,0 +1,306 @@
+import type { Command } from 'commander';
+import { LatchclockError } from '../errors.js';
+import { machineFiles, readText } from '../host/files.js';
+import { type HostSummary, openMachine, orNull, summarizeHost } from '../host/host.js';
+import { smearAtText } from '../report/smear-at-text.js';
+import { smearDiffText } from '../report/smear-diff-text.js';
+import {
+  smearAtJson,
+  smearDiffJson,
+  smearMatrixJson,
+  smearPlanJson,
+  smearUnsmearJson,
+  smearWhichJson,
+} from '../report/smear-json.js';
+import { smearMatrixText } from '../report/smear-matrix-text.js';
+import { smearPlanText } from '../report/smear-plan-text.js';
+import { smearUnsmearText } from '../report/smear-unsmear-text.js';
+import { smearWhichText } from '../report/smear-which-text.js';
+import { textStyle } from '../report/text.js';
+import { POLICY_FORMS, parsePolicy } from '../smear/custom-policy.js';
+import { formatSeconds, parseSeconds } from '../smear/decimal.js';
+import { allDifferences, largestDifference } from '../smear/difference.js';
+import { type FoundLeapTable, findLeapTable, readLeapTable } from '../smear/find-leap-table.js';
+import { identify, type Observation, verdictOf } from '../smear/identify.js';
+import { parseInstant, parseSmeared } from '../smear/instant.js';
+import { nearestLeap } from '../smear/leap.js';
+import { POLICIES } from '../smear/policy.js';
+import { type Scene, sceneAt, sceneOf } from '../smear/scene.js';
+import { type Smear, smearOf, unsmear } from '../smear/smear.js';
+import { ExitCode } from './exit-code.js';
+import { type Output, openOutput } from './output.js';
+import { parseChoice } from './values.js';
+
+const WRITTEN = ['text', 'json'] as const;
+const DRAWN = ['text', 'json', 'svg'] as const;
+type Written = (typeof WRITTEN)[number];
+type Drawn = (typeof DRAWN)[number];
+type Format = Written | Drawn;
+
+interface SmearOptions {
+  format: string;
+  output?: string;
+  leap?: string;
+  table?: string;
+  policy?: string[];
+}
+
+interface WhichOptions extends SmearOptions {
+  error: string;
+  against: string;
+}
+
+type Stream = Output['stream'];
+
+/** An answer in each of its formats, made when it is asked for. */
+type Answer<F extends Format> = Readonly<Record<F, (stream: Stream) => string | Promise<string>>>;
+
+function leapTable({ table }: SmearOptions): FoundLeapTable {
+  const read = (path: string): string => readText(machineFiles, path);
+  const now = BigInt(Math.floor(Date.now() / 1000));
+  return table === undefined ? findLeapTable(read, now) : readLeapTable(read, table, now);
+}
+
+function smearBy({ timeline, leap }: Scene, name: string): Smear {
+  return smearOf(parsePolicy(name), leap, timeline);
+}
+
+function smearsOf({ timeline, leap }: Scene, names: readonly string[] | undefined): Smear[] {
+  const policies = names === undefined ? POLICIES : [...new Set(names)].map(parsePolicy);
+  return policies.map((policy) => smearOf(policy, leap, timeline));
+}
+
+/** The host is no part of the answer: a machine that cannot be told of is no reason against one. */
+function hostOrNull(): HostSummary | null {
+  return orNull(() => summarizeHost(openMachine()));
+}
+
+/** Plots take a quarter of a second to load. */
+function svgReports(): Promise<typeof import('../report/smear-svg.js')> {
+  return import('../report/smear-svg.js');
+}
+
+/** Writes what `ask` answers, whole or not at all. */
+async function run<F extends Format>(
+  options: SmearOptions,
+  formats: readonly F[],
+  ask: () => Answer<F>,
+): Promise<void> {
+  const format = parseChoice('--format', options.format, formats);
+  const answer = ask();
+  const output = openOutput(options.output);
+  try {
+    await output.write(await answer[format](output.stream));
+  } catch (error) {
+    output.discard();
+    throw error;
+  }
+}
+
+function plan(options: SmearOptions): Answer<Drawn> {
+  const scene = sceneOf(leapTable(options), options.leap);
+  const smears = smearsOf(scene, options.policy);
+  return {
+    text: (stream) => smearPlanText(scene, smears, textStyle(stream)),
+    json: () => smearPlanJson({ scene, host: hostOrNull() }, smears),
+    svg: async () => (await svgReports()).smearPlanSvg(scene, smears),
+  };
+}
+
+function at(instant: string, options: SmearOptions): Answer<Written> {
+  const { scene, taiNs } = sceneAt(leapTable(options), instant, options.leap);
+  const smears = smearsOf(scene, options.policy);
+  return {
+    text: (stream) => smearAtText(scene, taiNs, smears, textStyle(stream)),
+    json: () => smearAtJson({ scene, host: hostOrNull() }, taiNs, smears),
+  };
+}
+
+function diff(a: string, b: string, options: SmearOptions): Answer<Drawn> {
+  const scene = sceneOf(leapTable(options), options.leap);
+  const pair = [smearBy(scene, a), smearBy(scene, b)] as const;
+  const difference = largestDifference(...pair);
+  return {
+    text: (stream) => smearDiffText(scene, pair, difference, textStyle(stream)),
+    json: () => smearDiffJson({ scene, host: hostOrNull() }, pair, difference),
+    svg: async () => (await svgReports()).smearDiffSvg(scene, pair, difference),
+  };
+}
+
+function matrix(options: SmearOptions): Answer<Drawn> {
+  const scene = sceneOf(leapTable(options), options.leap);
+  const smears = smearsOf(scene, options.policy);
+  const pairs = allDifferences(smears);
+  return {
+    text: (stream) => smearMatrixText(scene, smears, pairs, textStyle(stream)),
+    json: () => smearMatrixJson({ scene, host: hostOrNull() }, smears, pairs),
+    svg: async () => (await svgReports()).smearMatrixSvg(scene, smears, pairs),
+  };
+}
+
+function unsmearTime(time: string, options: SmearOptions): Answer<Written> {
+  const smearedNs = parseSmeared(time);
+  const whole = sceneOf(leapTable(options), options.leap);
+  // A smeared time is about a minute from TAI: near enough to find the leap second that it is next to.
+  const leap = options.leap === undefined ? nearestLeap(whole.timeline, smearedNs) : undefined;
+  const scene = leap === undefined ? whole : { ...whole, leap };
+  const all = smearsOf(scene, options.policy).map((smear) => ({
+    smear,
+    instantsNs: unsmear(smear, smearedNs),
+  }));
+  return {
+    text: (stream) => smearUnsmearText(scene, smearedNs, all, textStyle(stream)),
+    json: () => smearUnsmearJson({ scene, host: hostOrNull() }, smearedNs, all),
+  };
+}
+
+function parseObservation(text: string, { timeline, leap }: Scene): Observation {
+  const [, instant, seconds] = /^(.*)=(.*)$/.exec(text) ?? [];
+  const offsetNs = parseSeconds(seconds ?? '');
+  if (instant === undefined || offsetNs === null) {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', `'${text}' is no observation`, {
+      where: 'smear which',
+      todo: 'give INSTANT=SECONDS, such as L-500=-0.494',
+    });
+  }
+  return { taiNs: parseInstant(instant, timeline, leap), offsetNs };
+}
+
+function parseError(text: string): number {
+  const ns = parseSeconds(text);
+  if (ns === null || ns <= 0n) {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', `'${text}' is no error of an observation`, {
+      where: '--error',
+      todo: 'give seconds above 0',
+    });
+  }
+  return Number(ns);
+}
+
+async function which(texts: readonly string[], options: WhichOptions): Promise<ExitCode> {
+  let verdict = verdictOf({ candidates: [], next: null });
+  await run(options, WRITTEN, () => {
+    const scene = sceneOf(leapTable(options), options.leap);
+    const sigmaNs = parseError(options.error);
+    const smears = smearsOf(scene, options.policy);
+    const against = smearBy(scene, options.against);
+    const observations = texts.map((text) => parseObservation(text, scene));
+    const found = identify(smears, against, observations, sigmaNs);
+    verdict = verdictOf(found);
+    const question = { against, sigmaNs, observations };
+    return {
+      text: (stream) => smearWhichText(scene, found, verdict, textStyle(stream)),
+      json: () => smearWhichJson({ scene, host: hostOrNull() }, question, found, verdict),
+    };
+  });
+  return verdict === 'found' ? ExitCode.held : ExitCode.failed;
+}
+
+const INSTANT_HELP = `
+INSTANT: tai:SECONDS[.FRACTION] since 1970, a UTC time such as
+2016-12-31T23:59:60Z, or L+SECONDS and L-SECONDS. L is the leap second of --leap,
+by default the table's last: the start of 23:59:60, or, negative, of 00:00:00.`;
+
+const POLICY_HELP = `
+Policies: ${POLICY_FORMS.slice(0, 8).join(', ')},
+  ${POLICY_FORMS.slice(8, 13).join(', ')},
+  ${POLICY_FORMS.slice(13).join(', ')}
+START, END: seconds from L. docs/smears.md tells where each policy is from.`;
+
+const EXAMPLES = `
+Examples:
+  latchclock smear plan
+  latchclock smear at L+1000 --policy google-24h --policy chrony
+  latchclock smear diff google-24h chrony --leap -2030-12-31
+  latchclock smear matrix --format svg -o matrix.svg
+  latchclock smear unsmear 2016-12-31T18:00:00Z --policy google-24h
+  latchclock smear which L-500=-0.494 L+1000=0.488`;
+
+const DEFAULT_ERROR_NS = 10_000_000n;
+
+function collect(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+/** Adds the command `smear`; `finish` takes its exit code. */
+export function addSmear(program: Command, finish: (code: ExitCode) => void): void {
+  const smear = program
+    .command('smear')
+    .description('tell what leap smears do to clocks, exactly')
+    .addHelpText('after', `${POLICY_HELP}\n${EXAMPLES}`);
+  const subcommand = (
+    usage: string,
+    description: string,
+    formats: readonly Format[],
+    example: string,
+  ): Command =>
+    smear
+      .command(usage)
+      .description(description)
+      .option('--leap <date>', 'the day that the leap second ends, as 2016-12-31; -DATE for a negative one')
+      .option('--table <file>', "another leap-seconds.list or tzdata's leapseconds than the system's")
+      .option('--format <format>', `one of ${formats.join(', ')}`, 'text')
+      .option('-o, --output <file>', 'write the answer there instead of to standard output')
+      .addHelpText('after', `\nExamples:\n  latchclock smear ${example}`);
+  const withPolicies = (command: Command): Command =>
+    command
+      .option('--policy <name>', 'this policy; may be given again (default: all that have a name)', collect)
+      .addHelpText('after', POLICY_HELP);
+
+  withPolicies(
+    subcommand('plan', 'what each policy does around a leap second', DRAWN, 'plan --leap -2030-12-31'),
+  ).action(async (options: SmearOptions) => {
+    await run(options, DRAWN, () => plan(options));
+  });
+
+  withPolicies(
+    subcommand('at', 'one instant through every policy', WRITTEN, 'at 2016-12-31T23:59:60.5Z --policy meta'),
+  )
+    .argument('<instant>', 'which instant')
+    .addHelpText('after', INSTANT_HELP)
+    .action(async (instant: string, options: SmearOptions) => {
+      await run(options, WRITTEN, () => at(instant, options));
+    });
+
+  subcommand('diff', 'how far apart two policies are, and where', DRAWN, 'diff meta chrony')
+    .argument('<a>', 'a policy')
+    .argument('<b>', 'another')
+    .addHelpText('after', POLICY_HELP)
+    .action(async (a: string, b: string, options: SmearOptions) => {
+      await run(options, DRAWN, () => diff(a, b, options));
+    });
+
+  withPolicies(
+    subcommand('matrix', 'how far apart all policies are from all', DRAWN, 'matrix --leap -2030-12-31'),
+  ).action(async (options: SmearOptions) => {
+    await run(options, DRAWN, () => matrix(options));
+  });
+
+  withPolicies(
+    subcommand(
+      'unsmear',
+      'when a smeared clock shows a time, in UTC and TAI',
+      WRITTEN,
+      'unsmear 2016-12-31T18:00:00Z --policy google-24h',
+    ),
+  )
+    .argument('<time>', 'what the clock shows, as 2016-12-31T18:00:00Z or unix:SECONDS[.FRACTION]')
+    .action(async (time: string, options: SmearOptions) => {
+      await run(options, WRITTEN, () => unsmearTime(time, options));
+    });
+
+  withPolicies(
+    subcommand(
+      'which',
+      'which policy a clock follows, by what it was seen to be off',
+      WRITTEN,
+      'which L-500=-0.494 L+1000=0.488 --error 0.002',
+    ),
+  )
+    .argument('<instant=seconds...>', 'when, and what the clock was ahead, as NTP tells it')
+    .option('--error <seconds>', 'standard deviation of an observation', formatSeconds(DEFAULT_ERROR_NS))
+    .option('--against <policy>', 'the policy of the clock that it was measured against', 'step')
+    .addHelpText('after', INSTANT_HELP)
+    .addHelpText('after', '\nExit: 0 found, 1 none of the policies or undecided, 2 wrong usage.')
+    .action(async (texts: string[], options: WhichOptions) => finish(await which(texts, options)));
+}

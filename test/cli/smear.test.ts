@@ -1,0 +1,298 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { POLICIES } from '../../lib/smear/policy.ts';
+import { BIN, latchclock, ROOT, runProgram } from '../support/run-cli.ts';
+import { shippedSchema } from '../support/schema.ts';
+import { cannotRun, testUnless } from '../support/tools.ts';
+
+const LIST = readFileSync(join(ROOT, 'test/fixtures/leap-seconds.list'), 'latin1');
+const NAMES = POLICIES.map(({ name }) => name);
+
+/** In a namespace of its own, with nothing where distributions keep the tables. */
+const HIDDEN = ['-m', 'sh', '-c', 'mount -t tmpfs none /usr/share/zoneinfo && "$@"', 'sh'];
+const noMounts = cannotRun('unshare', [...HIDDEN, 'true']);
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchclock-smear-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text, 'latin1');
+  return path;
+}
+
+function smearJson(...arguments_: string[]): Record<string, unknown> {
+  const { out, err } = latchclock('smear', ...arguments_, '--format', 'json');
+  expect(err).toBe('');
+  const json = JSON.parse(out) as Record<string, unknown>;
+  const validate = shippedSchema('smear-1');
+  validate(json);
+  expect(validate.errors).toBeNull();
+  return json;
+}
+
+const COMMANDS: [string, ...string[]][] = [
+  ['plan'],
+  ['at', 'L'],
+  ['diff', 'ntpd', 'meta'],
+  ['matrix'],
+  ['unsmear', '2016-12-31T23:59:59Z'],
+  ['which', 'L=0.5', 'L+1000=0.488'],
+];
+
+describe.each(COMMANDS)('smear %s', (...command) => {
+  test.each([['2016-12-31'], ['-2030-12-31']])('follows the schema for %s', (leap) => {
+    const json = smearJson(...command, '--leap', leap);
+    expect(json).toMatchObject({
+      command: command[0],
+      leap: { date: '2016-12-31' === leap ? leap : '2030-12-31', hypothetical: leap !== '2016-12-31' },
+    });
+  });
+
+  test('in text keeps to 80 columns, and says what the leap second is and where it is from', () => {
+    const table = file('table', LIST);
+    const names = ['smoothtime:400,0.001', 'cosine:-4..0.000000007', 'linear:-1.001..0', 'meta'];
+    const policies = command[0] === 'diff' ? [] : names.flatMap((name) => ['--policy', name]);
+    for (const extra of [[], [...policies, '--leap', '-2030-12-31']]) {
+      const { out, err } = latchclock('smear', ...command, '--table', table, ...extra);
+      expect(err).toBe('');
+      expect(out).toMatch(/(positive leap second of 2016-12-31|hypothetical negative .* of 2030-12-31)/);
+      const lines = out.replace(/^table: .*$/m, '').split('\n');
+      expect(lines.filter((line) => [...line].length > 80)).toEqual([]);
+      // A cell that does not fit its column would be cut.
+      expect(lines.filter((line) => /\d…/.test(line))).toEqual([]);
+    }
+  });
+});
+
+describe('smear at', () => {
+  const rowsAt = (...arguments_: string[]): Record<string, unknown>[] =>
+    smearJson('at', ...arguments_)['rows'] as Record<string, unknown>[];
+
+  test('tells an instant through every policy, or those that are asked for, in their order', () => {
+    expect(rowsAt('L+1000').map(({ policy }) => policy)).toEqual(NAMES);
+    const asked = ['--policy', 'meta', '--policy', 'aws', '--policy', 'meta'];
+    expect(rowsAt('L+1000', ...asked).map(({ policy }) => policy)).toEqual(['meta', 'aws']);
+  });
+
+  test.each(['L', 'tai:1483228836', '2016-12-31T23:59:60Z'])('%s is the leap second of 2016', (instant) => {
+    expect(rowsAt(instant, '--policy', 'google-24h')).toEqual([
+      {
+        policy: 'google-24h',
+        tai: '1483228836000000000',
+        smeared: '1483228799500005787',
+        offset: '500005787',
+        exactOffset: { numerator: '43201000000000', denominator: '86401' },
+        ratePpb: -1e9 / 86_401,
+      },
+    ]);
+  });
+
+  test('an instant without --leap is seen from the nearest leap second, L from the last', () => {
+    expect(smearJson('at', '2009-03-01T00:00:00Z')).toMatchObject({ leap: { date: '2008-12-31' } });
+    expect(smearJson('at', 'L-300000000')).toMatchObject({ leap: { date: '2016-12-31' } });
+    expect(smearJson('at', '2009-03-01T00:00:00Z', '--leap', '2005-12-31')).toMatchObject({
+      leap: { date: '2005-12-31' },
+    });
+  });
+
+  test('a supposed leap second is told in a year that no table knows', () => {
+    const [row] = rowsAt('2035-06-30T23:59:58.5Z', '--leap', '-2035-06-30', '--policy', 'step');
+    // The last half second before 00:00:00: 23:59:59 is left out.
+    expect(row).toMatchObject({ offset: '-1000000000', ratePpb: 0 });
+  });
+});
+
+describe('smear unsmear', () => {
+  test('tells when a clock showed a time, from the nearest leap second', () => {
+    const json = smearJson('unsmear', '2016-12-31T18:00:00Z', '--policy', 'google-24h');
+    expect(json['rows']).toEqual([
+      {
+        policy: 'google-24h',
+        instants: [
+          { tai: '1483207236250000000', utc: '2016-12-31T18:00:00.25Z', fromLeap: '-21599750000000' },
+        ],
+      },
+    ]);
+    expect(smearJson('unsmear', '2009-01-01T03:00:00Z')).toMatchObject({ leap: { date: '2008-12-31' } });
+  });
+
+  test('tells both times of a second that is repeated, and that one left out never was', () => {
+    const step = ['--policy', 'step'];
+    const twice = latchclock('smear', 'unsmear', '2016-12-31T23:59:59Z', ...step).out;
+    expect(twice).toContain('2016-12-31T23:59:59Z');
+    expect(twice).toContain('2016-12-31T23:59:60Z');
+    const never = latchclock('smear', 'unsmear', '2030-12-31T23:59:59Z', ...step, '--leap', '-2030-12-31');
+    expect(never.out).toContain('never');
+  });
+});
+
+describe('smear diff and matrix', () => {
+  test('find the 125 ms between meta and chrony', () => {
+    const worst = { worst: '-125000000', boundNs: 0.5, at: { fromLeap: '15625000000000' } };
+    expect(smearJson('diff', 'meta', 'chrony')).toMatchObject(worst);
+    const cells = smearJson('matrix')['cells'] as Record<string, unknown>[];
+    expect(cells).toHaveLength((NAMES.length * (NAMES.length - 1)) / 2);
+    expect(cells.find(({ a, b }) => a === 'meta' && b === 'chrony')).toMatchObject(worst);
+  });
+
+  test('say so of one policy by two names', () => {
+    expect(latchclock('smear', 'diff', 'aws', 'google-24h').out).toContain('the same everywhere');
+    expect(latchclock('smear', 'matrix', '--policy', 'aws', '--policy', 'google-24h').out).toContain('same');
+    expect(latchclock('smear', 'matrix', '--policy', 'aws').out).toContain('nothing to compare');
+  });
+});
+
+describe('smear which', () => {
+  test('ends with 0 if it finds the policy', () => {
+    const { code, out } = latchclock('smear', 'which', 'L-500=-0.4942', 'L+20000=0.269', '--error', '0.001');
+    expect(code).toBe(0);
+    expect(out).toMatch(/found: the clock follows google-24h/);
+  });
+
+  test('ends with 1 if it cannot tell, and says where to look', () => {
+    const { code, out } = latchclock('smear', 'which', 'L=0');
+    expect(code).toBe(1);
+    expect(out).toMatch(/undecided.*\n→ look at L/);
+  });
+
+  test('ends with 1 if no policy explains the clock', () => {
+    const { code, out } = latchclock('smear', 'which', 'L-80000=0.3', 'L+80000=0.3');
+    expect(code).toBe(1);
+    expect(out).toMatch(/none: the clock follows none/);
+  });
+
+  test('takes offsets against a clock that smears', () => {
+    const { out } = latchclock('smear', 'which', 'L+15625=0.125', 'L+46875=-0.125', '--against', 'meta');
+    expect(out).toMatch(/found: the clock follows chrony/);
+  });
+});
+
+describe('SVG', () => {
+  test.each([['plan'], ['diff', 'step', 'utc-sls'], ['matrix']])(
+    'of %s is one drawing, with its own namespace and a title',
+    (...command) => {
+      const path = join(folder, `${command[0]}.svg`);
+      const { code, out, err } = latchclock('smear', ...command, '--format', 'svg', '-o', path);
+      expect({ code, out, err }).toEqual({ code: 0, out: '', err: '' });
+      const svg = readFileSync(path, 'utf8');
+      expect(svg).toMatch(/^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
+      expect(svg).toMatch(/<title>[^<]*positive leap second of 2016-12-31<\/title>/);
+      expect(svg).not.toMatch(/NaN|undefined/);
+      for (const name of command.length > 1 ? command.slice(1) : NAMES) expect(svg).toContain(name);
+    },
+  );
+});
+
+describe('tables', () => {
+  test('that are expired are told, and hold for what is before', () => {
+    const old = file(
+      'old',
+      // tzdata's form needs no hash.
+      'Leap 1972 Jun 30 23:59:60 + S\nLeap 1972 Dec 31 23:59:60 + S\n#updated 63072000\n#expires 126230400\n',
+    );
+    const { code, out } = latchclock('smear', 'at', '1972-12-31T23:59:60Z', '--table', old);
+    expect(code).toBe(0);
+    expect(out).toContain('The table expired on 1974-01-01');
+    const late = latchclock('smear', 'at', '1974-06-01T00:00:00Z', '--table', old);
+    expect(late.code).toBe(2);
+    expect(late.err).toMatch(/expired on 1974-01-01, before this.*--table.*--leap/);
+  });
+
+  testUnless(noMounts, "that are not there are replaced by the package's own, and that is told", () => {
+    const { code, out, err } = runProgram('unshare', [...HIDDEN, process.execPath, BIN, 'smear', 'plan']);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(/^table: bundled copy of 2026-07-06$/m);
+    expect(out).toMatch(/no sound table of leap seconds/);
+  });
+});
+
+describe('wrong usage ends with 2 and one line that says what, where and what to do', () => {
+  test.each([
+    [['at'], /missing required argument/],
+    [['at', 'yesterday'], /no instant.*'yesterday'.*give tai:SECONDS/],
+    [['at', '2016-12-31T23:59:61Z'], /no such day or time/],
+    [['at', '2015-12-31T23:59:60Z'], /no leap second gives this day such a second/],
+    [['at', '1960-01-01T00:00:00Z'], /before the table of leap seconds/],
+    [['at', 'L', '--policy', 'gogle'], /no policy 'gogle'.*choose from google-24h/],
+    [['at', 'L', '--policy', 'linear:5..5'], /window is empty/],
+    [['at', 'L', '--policy', 'linear:5..-5'], /ends before it starts/],
+    [['at', 'L', '--policy', 'linear:0..0.5'], /stand still or go back/],
+    [['plan', '--policy', 'linear:-30000000..30000000'], /leap seconds of 2015-06-30 and 2016-12-31 overlap/],
+    [['plan', '--leap', 'tomorrow'], /'tomorrow' is no day/],
+    [['plan', '--leap', '2017-01-01'], /give 2016-12-31/],
+    [['plan', '--leap', '1971-12-31'], /before the table's start/],
+    [['plan', '--format', 'xml'], /'xml' is not one of text, json, svg/],
+    [['at', 'L', '--format', 'svg'], /'svg' is not one of text, json/],
+    [['plan', '-o', '/nonexistent/plan'], /cannot write the output: ENOENT/],
+    [['plan', '--table', '/nonexistent/table'], /cannot open: ENOENT.*\/nonexistent\/table/],
+    [['diff', 'meta'], /missing required argument/],
+    [['unsmear', '2016-12-31T23:59:60Z'], /shows no second 60/],
+    [['which'], /missing required argument/],
+    [['which', 'L'], /'L' is no observation.*INSTANT=SECONDS/],
+    [['which', 'L=fast'], /no observation/],
+    [['which', 'L=0', '--error', '0'], /'0' is no error/],
+    [['which', 'L=0', '--against', 'me'], /no policy 'me'/],
+    [['smooth'], /unknown command 'smooth'/],
+  ])('%j', (arguments_, complaint) => {
+    const { code, out, err } = latchclock('smear', ...arguments_);
+    expect(code).toBe(2);
+    expect(out).toBe('');
+    expect(err).toMatch(/^latchclock: [^\n]+\n$/);
+    expect(err).toMatch(complaint);
+  });
+
+  test.each([
+    ['truncated', LIST.slice(0, LIST.lastIndexOf('#h')), /no #h line/],
+    ['cut within a row', LIST.slice(0, LIST.indexOf('3692217600') + 12), /line \d+/],
+    ['changed', LIST.replace('4023129600', '4023129601'), /hash does not match/],
+    ['with a leap of 2 s', LIST.replace(/37(\s+# 1 Jan 2017)/, '38$1'), /changes by 2 s/],
+    ['unsorted', LIST.replace('3644697600', '3755289600'), /not later than the one before/],
+    ['empty', '', /no entry/],
+  ])('a table that is %s, and nothing is written', (name, text, complaint) => {
+    const table = file(`bad ${name}`, text);
+    const output = join(folder, 'never');
+    const { code, out, err } = latchclock('smear', 'plan', '--table', table, '-o', output);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(/^latchclock: [^\n]+; g(ive|et) [^\n]+\n$/);
+    expect(err).toMatch(complaint);
+    expect(err).toContain(table);
+    expect(readdirSync(folder).filter((entry) => entry.startsWith('never'))).toEqual([]);
+  });
+
+  test('a table without an end is not read without an end', () => {
+    const { code, err } = latchclock('smear', 'plan', '--table', '/dev/zero');
+    expect(code).toBe(2);
+    expect(err.length).toBeLessThan(500);
+  });
+
+  test('smear alone shows its help', () => {
+    const { code, err } = latchclock('smear');
+    expect(code).toBe(2);
+    expect(err).toContain('Usage: latchclock smear');
+  });
+});
+
+test('it answers where the addon cannot be loaded, and says nothing of the host then', () => {
+  const pretend = "data:text/javascript,Object.defineProperty(process,'arch',{value:'arm64'})";
+  const program = ['--import', pretend, BIN];
+  const { code, out } = runProgram(process.execPath, [...program, 'smear', 'at', 'L', '--format', 'json']);
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ command: 'at', host: null });
+});
+
+describe('help', () => {
+  test.each([[[]], [['plan']], [['at']], [['diff']], [['matrix']], [['unsmear']], [['which']]])(
+    'smear %j --help shows an example, and ends with 0',
+    (command) => {
+      const { code, out } = latchclock('smear', ...command, '--help');
+      expect(code).toBe(0);
+      expect(out).toContain('Examples:\n  latchclock smear');
+    },
+  );
+});
