@@ -88,9 +88,9 @@ function nextObservation(candidates: readonly Candidate[]): Identification['next
 export type Verdict = 'found' | 'none' | 'undecided';
 
 /** A candidate less probable than this is not called found. */
-export const LEAST_PROBABILITY = 0.95;
+const LEAST_PROBABILITY = 0.95;
 
-/** The verdict of an identification, by {@link LEAST_PROBABILITY}. */
+/** The verdict of an identification, with 95 % as the least probability. */
 export function verdictOf({ candidates }: Identification): Verdict {
   const [best] = candidates;
   if (best === undefined || best.probability < LEAST_PROBABILITY) return 'undecided';

@@ -43,7 +43,7 @@ const taiBefore = (time: string): bigint => unixNs(time) + BEFORE;
 const taiAfter = (time: string, sign: 1 | -1): bigint => unixNs(time) + BEFORE + BigInt(sign) * SECOND;
 
 /** A quotient, rounded as lib/smear promises: to the nearest, up where two are. */
-export function nearestQuotient(p: bigint, q: bigint): bigint {
+function nearestQuotient(p: bigint, q: bigint): bigint {
   const twice = 2n * p + q;
   const quotient = twice / (2n * q);
   return twice < 0n && quotient * 2n * q !== twice ? quotient - 1n : quotient;
