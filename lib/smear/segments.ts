@@ -102,14 +102,15 @@ function pieceOf(smear: Smear, counter: TaiCounter, base: bigint, most: bigint):
   let length = most;
   let slope = slopeTo(length);
   let shift = MOST_SHIFT;
-  while (shift > 0n && nearest(multiply(slope, rational(1n << shift))) > U64_MAX) shift--;
-  const fixedPointLimit = shift > FIXED_POINT_BITS ? 1n << (shift - FIXED_POINT_BITS) : 1n;
+  // Down to 33 at the least: from one reading to the next at most 2 s pass on the smeared clock.
+  while (nearest(multiply(slope, rational(1n << shift))) > U64_MAX) shift--;
+  // Years long, and so straight: the slope stays what it is.
+  const fixedPointLimit = 1n << (shift - FIXED_POINT_BITS);
   if (length > fixedPointLimit) {
     length = fixedPointLimit;
     slope = slopeTo(length);
   }
   const mult = nearest(multiply(slope, rational(1n << shift)));
-  if (!isU64(mult)) throw bad('smeared time runs too fast for a 64-bit mult', 'give a longer window');
   // 1/2 ns more: evaluation rounds down, and the nearest ns is wanted.
   const start = add(first, HALF);
   const wholeNs = floor(start);
@@ -127,10 +128,11 @@ function pieceOf(smear: Smear, counter: TaiCounter, base: bigint, most: bigint):
 /**
  * The smeared clock as segments of a counter, one after the other without a gap, computed as they are asked for. At
  * each counter reading of its window the value of a segment ({@link evaluate}) is within `boundNs` of the smeared time:
- * 1/2 ns by rounding, 1/64 ns by fixed point, and the rest by being straight. A linear stretch is one segment.
+ * 1/2 ns by rounding, 1/64 ns by fixed point, and the rest by being straight. A linear stretch is one segment. Values do
+ * not go back from one segment to the next where a cycle is longer than 1/32 ns on the smeared clock (but at a step).
  *
- * @throws LatchclockError `ERR_BAD_ARGUMENT`, on the first segment, if an option is out of range, if the stretch is
- *   empty or lies outside what 64 bits of the counter count, or if the clock runs too fast for a 64-bit mult
+ * @throws LatchclockError `ERR_BAD_ARGUMENT`, on the first segment, if an option is out of range, or if the stretch is
+ *   empty or lies outside what 64 bits of the counter count
  */
 export function* segmentsOf(
   smear: Smear,

@@ -34,6 +34,17 @@ describe('the largest difference', () => {
     expect(found).toMatchObject({ atNs: at(where), isJustBefore });
   });
 
+  test('of chrony and google-24h is where chrony has come to the rate of the line', () => {
+    // 1 - a t^2 / 2 less (43201 - t) / 86401, greatest at a t = 1 / 86401, with a = 1.024e-9 / s.
+    const [num, den] = [10n ** 12n, 1024n * 86_401n];
+    const { worst, isExact, atNs } = between('chrony', 'google-24h');
+    expect(isExact).toBe(true);
+    expect(atNs - leap.taiNs).toBe((num * 1_000_000_000n) / den);
+    // 43200 / 86401 + t / (2 * 86401), s.
+    const expected = rational((43_200n * 2n * den + num) * 1_000_000_000n, 86_401n * 2n * den);
+    expect(compare(worst, expected)).toBe(0);
+  });
+
   test('of ntpsec and ntpd is where the cosine has the rate of the line', () => {
     // (1 - u) - (1 + cos pi u) / 2, greatest or least where sin pi u = 2 / pi.
     const u = Math.asin(2 / Math.PI) / Math.PI;
