@@ -103,17 +103,13 @@ const ROWS: readonly Row[] = [
   },
   { hazard: 'writer-stalled', variant: 'main', expected: underUpdates },
   { hazard: 'writer-killed', variant: 'main', expected: underUpdates },
-  // two-window: a successor that keeps the copy whose window has the counter takes back the later copy, which readers
-  // may have used since it looked.
+  { hazard: 'writer-restarted', variant: 'main', expected: underUpdates },
+  // A successor that keeps the copy whose window has the counter takes back the later copy, which readers may have used
+  // since it looked.
   {
     hazard: 'writer-restarted',
-    variant: 'main',
-    expected: (model) => (model.protocol === 'two-window' ? 'lags' : underUpdates(model)),
-  },
-  {
-    hazard: 'writer-restarted',
-    variant: 'keeps-later',
-    expected: underUpdates,
+    variant: 'keeps-by-counter',
+    expected: unlessLiteral('lags'),
     fits: ({ file }) => file === 'two-window',
   },
   { hazard: 'writer-restarted', variant: 'naive', expected: always('unsafe') },

@@ -55,16 +55,16 @@ inline publish() {
 #define HAS_TWO_COPIES true
 
 /*
- * The copy that a new writer keeps: the only one offered; of two the one whose window has the counter, else the first.
- * One step, since the page stands still until then: all that can change is the counter. The naive one always keeps
- * copy 0. The variant keeps-later keeps the one of two that starts later.
+ * The copy that a new writer keeps: the only one offered; of two the one that starts later. One step, since the page
+ * stands still until then. The naive one always keeps copy 0. The variant keeps-by-counter keeps the one of two whose
+ * window has the counter, else the first: all that can change until its first store is the counter.
  */
 inline takeOver() {
   late = true;
   kept = (naive -> 0 : count & 1);
   if
   :: naive || (count & ONLY)
-  :: !naive && !(count & ONLY) && variant == KEEPS_LATER -> kept = (copy[1].base > copy[0].base)
+  :: !naive && !(count & ONLY) && variant != KEEPS_BY_COUNTER -> kept = (copy[1].base > copy[0].base)
   :: else ->
     if
     :: !hasCounter(kept) && hasCounter(1 - kept) -> kept = 1 - kept

@@ -348,7 +348,7 @@ export function scenariosOf(
           writer: usualUpdates(making, 1),
           successor: { next: (done, known) => (done === 0 ? successor(1, known) : null) },
           events,
-          lastTick: page === 'two-window' ? 4 : 2,
+          lastTick: page === 'two-window' ? 4 : Number(SHORT),
         }),
         naiveScenario(reader, making, edits, events),
       ];
@@ -386,6 +386,7 @@ export function scenariosOf(
           variant: 'main',
           about: 'the counter runs once around, and comes back into a window',
           brokenRule: 'the counter does not come back into a window',
+          writer: straightUpdates(making, 1),
           events: [{ note: 'the counter wraps, and comes back into the window', newEpoch: true }],
           origins: [ORIGIN, ORIGIN + JUMP],
           lastTick: 2,
@@ -485,7 +486,7 @@ export function scenariosOf(
         reader,
         varying: ['tag'] as const,
         brokenRule: 'the generation changes with the counter, while no CPU runs',
-        events: [newGeneration, { note: INTERRUPTED, newEpoch: true } as WorldEvent],
+        events: [newGeneration, { note: INTERRUPTED, newEpoch: true }] as const,
         lastTick: 1,
       };
       return [
@@ -497,7 +498,9 @@ export function scenariosOf(
         build(edits, {
           ...common,
           variant: 'no writer',
-          about: 'the generation changes, and only later the counter; nobody publishes',
+          about: 'the generation changes, and only later the counter; nobody publishes from then on',
+          writer: straightUpdates(making, 1),
+          events: [{ ...newGeneration, writer: 'stops' }, common.events[1]],
         }),
       ];
     }
