@@ -12,13 +12,14 @@ import { type HazardOptions, type HazardReport, prepareHazards } from '../hazard
 import { openMachine } from '../host/host.js';
 import { explainText } from '../report/hazards-explain.js';
 import { hazardsJson } from '../report/hazards-json.js';
+import { hazardsMarkdown } from '../report/hazards-markdown.js';
 import { hazardsText } from '../report/hazards-text.js';
 import { textStyle } from '../report/text.js';
 import { ExitCode } from './exit-code.js';
 import { reportRun } from './measured-run.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
 
-const FORMATS = ['text', 'json'] as const;
+const FORMATS = ['text', 'json', 'markdown'] as const;
 
 interface HazardsOptions {
   format: string;
@@ -78,6 +79,7 @@ async function runHazards(options: HazardsOptions): Promise<ExitCode> {
     (result, stream) => {
       const cells = result.cells.filter((cell) => one === null || readerName(cell) === one.reader);
       if (format === 'json') return hazardsJson({ ...result, cells });
+      if (format === 'markdown') return hazardsMarkdown({ ...result, cells });
       const style = textStyle(stream);
       return one === null ? hazardsText(result, style) : explainText(cells, one.hazard, style);
     },
@@ -96,6 +98,7 @@ Examples:
   latchclock hazards --quick --only stressed,latch-window,two-window
   latchclock hazards --explain latch-window migration-equal
   latchclock hazards --format json -o hazards.json
+  latchclock hazards --only explored,stepped --format markdown
 
 Exit: 0 every cell is as expected (expected-unsafe ones included), 1 one is not, 2 wrong usage,
 3 cannot run here or nothing was run, 130 interrupted.`;

@@ -208,7 +208,7 @@ describe('wrong usage ends with 2 and one line that says what, where and what to
     [['validate', '-o', '/'], /cannot write the output: EISDIR/],
     [['validate', '--unheard-of'], /unknown option '--unheard-of'/],
     [['validate', 'more'], /too many arguments/],
-    [['inspect', '--format', 'junit'], /'junit' is not one of text, json/],
+    [['inspect', '--format', 'junit'], /'junit' is not one of text, json, markdown/],
     [['hazards', '--only', 'latchy'], /no evidence, protocol or hazard 'latchy'.*choose from explored/],
     [['hazards', '--explain', 'latch'], /a reader and a hazard are wanted/],
     [['hazards', '--explain', 'latch', 'update', 'more'], /a reader and a hazard are wanted/],
@@ -216,7 +216,7 @@ describe('wrong usage ends with 2 and one line that says what, where and what to
     [['hazards', '--explain', 'latch', 'updates'], /'updates' is not one of update/],
     [['hazards', '--cpus', '60000'], /may not run on CPU 60000.*choose from/],
     [['hazards', '--seed', '-1'], /'-1' is not an unsigned 64-bit number/],
-    [['hazards', '--format', 'junit'], /'junit' is not one of text, json/],
+    [['hazards', '--format', 'junit'], /'junit' is not one of text, json, markdown/],
     [['hazards', '-o', '/nonexistent/report'], /cannot write the output: ENOENT/],
     [['unheard-of'], /unknown command 'unheard-of'/],
   ])('%j', (arguments_, complaint) => {

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { expectedExplored } from '../../../lib/hazards/expected.ts';
-import { type ExploredCase, exploreHazard } from '../../../lib/hazards/explored/explored.ts';
+import { exploreHazard } from '../../../lib/hazards/explored/explored.ts';
 import { scenariosOf } from '../../../lib/hazards/explored/scenarios.ts';
 import { HAZARD_NAMES, type HazardName, MATRIX_READERS, readerName } from '../../../lib/hazards/model.ts';
 
@@ -9,24 +8,6 @@ const readerOf = (name: string) => {
   if (found === undefined) throw new Error(`no reader ${name}`);
   return found;
 };
-
-describe('every cell, exhausted', () => {
-  const known = new Map<string, ExploredCase>();
-  test.each(MATRIX_READERS.map((reader) => [readerName(reader), reader] as const))(
-    '%s is found as it is expected, with a trace where it is not safe',
-    (_, reader) => {
-      for (const hazard of HAZARD_NAMES) {
-        for (const { variant, model, verdict, trace, counts } of exploreHazard(reader, hazard, { known })) {
-          const where = `${hazard} (${variant}, ${model})`;
-          expect(verdict, where).toBe(expectedExplored(reader, hazard, variant, model));
-          expect(trace === null, where).toBe(verdict === 'safe');
-          expect(counts['states'], where).toBeGreaterThan(5);
-        }
-      }
-    },
-    300_000,
-  );
-});
 
 describe('what a reader can meet', () => {
   const endsOf = (reader: string, hazard: HazardName): string[] =>

@@ -1,0 +1,162 @@
+import {
+  type Cell,
+  type CellCase,
+  EVIDENCE_KINDS,
+  type EvidenceKind,
+  HAZARD_NAMES,
+  HAZARDS,
+  type HazardName,
+  MATRIX_READERS,
+  readerName,
+} from '../hazards/model.js';
+import { REASONS } from '../hazards/reasons.js';
+import type { HazardReport } from '../hazards/run.js';
+import { wrapped } from './wrapped.js';
+
+const WIDTH = 120;
+const MODELS = { sc: 'in order', tso: 'x86-TSO', weak: 'weaker' } as const;
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [row(heads), `|${'---|'.repeat(heads.length)}`, ...rows.map(row)].join('\n');
+}
+
+function cellOf(
+  cells: readonly Cell[],
+  reader: string,
+  hazard: HazardName,
+  kind: EvidenceKind,
+): Cell | undefined {
+  return cells.find(
+    (cell) => readerName(cell) === reader && cell.hazard === hazard && cell.evidence === kind,
+  );
+}
+
+const EMPTY = '.';
+
+/** The verdict of stress is what it is held to: what threads are caught at differs from run to run. */
+function told(cell: Cell | undefined): string {
+  if (cell === undefined || cell.verdict === 'not-applicable') return EMPTY;
+  return cell.evidence === 'stressed' ? cell.expected : cell.verdict;
+}
+
+function overview(cells: readonly Cell[], kinds: readonly EvidenceKind[]): string {
+  const rows = HAZARD_NAMES.map((hazard) => [
+    `[${hazard}](#${hazard})`,
+    ...MATRIX_READERS.map((reader) => {
+      const of = kinds.map((kind) => told(cellOf(cells, readerName(reader), hazard, kind)));
+      const known = [...new Set(of.filter((verdict) => verdict !== EMPTY))];
+      return known.length === 1 ? (known[0] as string) : of.join(' / ');
+    }),
+  ]);
+  return table(['hazard', ...MATRIX_READERS.map(readerName)], rows);
+}
+
+/** What was found of each reader: explored by model, and stepped; a line a variant. */
+function findings(cells: readonly Cell[], hazard: HazardName): string {
+  const rows = MATRIX_READERS.map(readerName).flatMap((reader) => {
+    const explored = cellOf(cells, reader, hazard, 'explored')?.cases ?? [];
+    const stepped = cellOf(cells, reader, hazard, 'stepped')?.cases ?? [];
+    const variants = [...new Set([...explored, ...stepped].map(({ variant }) => variant))];
+    return variants.map((variant) => {
+      const of = (cases: readonly CellCase[], model: CellCase['model']): string => {
+        const found = cases.find((one) => one.variant === variant && one.model === model);
+        return found === undefined ? EMPTY : `${found.verdict}, ${found.progress}`;
+      };
+      return [
+        reader,
+        variant,
+        of(explored, 'sc'),
+        of(explored, 'tso'),
+        of(explored, 'weak'),
+        of(stepped, null),
+      ];
+    });
+  });
+  return table(['reader', 'variant', ...Object.values(MODELS), 'stepped'], rows);
+}
+
+/** The shortest way to a wrong value, or to one out of order, of the first reader that is no sketch. */
+function shortest(cells: readonly Cell[], hazard: HazardName): string {
+  const candidates = MATRIX_READERS.filter(({ protocol }) => !protocol.startsWith('literal')).flatMap(
+    (reader) =>
+      (cellOf(cells, readerName(reader), hazard, 'explored')?.cases ?? [])
+        .filter(({ trace, model }) => trace !== null && model === 'tso')
+        .map((one) => ({ reader: readerName(reader), one })),
+  );
+  const [first] = candidates;
+  if (first?.one.trace == null) return '';
+  const { steps, verdict } = first.one.trace;
+  const lines = steps.map((step, index) => `${String(index + 1).padStart(2)}  ${step}`);
+  return [
+    `The shortest way of ${first.reader} to it (${first.one.variant}, ${MODELS.tso}):`,
+    '',
+    '```text',
+    ...lines,
+    `    ${verdict}`,
+    '```',
+  ].join('\n');
+}
+
+function section(cells: readonly Cell[], hazard: HazardName): string {
+  const rules = new Map<string, string[]>();
+  for (const { evidence, hazard: of, cases } of cells) {
+    if (evidence !== 'explored' || of !== hazard) continue;
+    for (const { variant, brokenRule } of cases) {
+      if (brokenRule !== null) rules.set(brokenRule, [...(rules.get(brokenRule) ?? []), variant]);
+    }
+  }
+  const broken = [...rules].map(
+    ([rule, variants]) => `Rule that is broken (${[...new Set(variants)].join(', ')}): ${rule}.`,
+  );
+  return [
+    `## ${hazard}`,
+    `${HAZARDS[hazard][0]?.toUpperCase()}${HAZARDS[hazard].slice(1)}.`,
+    wrapped(REASONS[hazard], 0, WIDTH).join('\n'),
+    ...broken,
+    findings(cells, hazard),
+    shortest(cells, hazard),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+const INTRODUCTION = `# Readers against hazards
+
+Written by \`latchclock hazards --format markdown\`; a test holds it to what is found. \`latchclock hazards --explain READER
+HAZARD\` tells each cell with its counts and its shortest trace.
+
+**Verdicts.** *safe*: every value returned is right, and in order. *lags*: right, but a read that ends before another
+starts, in the same generation, can be the greater one. *unsafe*: a value can be returned that is of no segment which
+was current, or from outside its window. What a reader does *meanwhile* is the second word: *free* (it ends with a value),
+*refuses* (it can end without), *waits* (it goes on for as long as the writer stands, up to its bound).
+
+**Evidence.** *Explored*: every interleaving of the reader's steps with the writer's and the world's, in program order, under
+x86-TSO with a counter that moves, and (where a fence can be what decides) under a weaker model; the first word of a cell is
+x86-TSO's. *Stepped*: the compiled reader, one instruction at a time, with the hazard before every instruction, narrow and wide;
+single steps see no reordering. *Stressed*: threads and killed processes on the real counter; what is given is what a
+reader is held to, since threads need not be caught at what they may do. A dot: this evidence cannot make it happen.
+
+**Right** means: there is an instant of the read at which the segment was published and not superseded, and computed for
+the counter as it was then, with that counter in its window. Where a model lets the counter move, the instant of the counter
+may be another one of the same read.
+
+What is left out of the exploration loses nothing: steps that touch nothing shared are made with the step before them;
+time passes where the counter is read; two reads are made one after the other, on two CPUs, since readers store nothing
+and cannot see each other; bounds on tries are far beyond what is explored. Writers publish up to three times in program
+order, twice under x86-TSO, once or twice under the weaker model, where a reader has one load ahead of its turn at a time.`;
+
+/** The matrix with its reasons, as Markdown: the same wherever the readers are the same, whatever was counted. */
+export function hazardsMarkdown({ cells }: HazardReport): string {
+  const kinds = EVIDENCE_KINDS.filter((kind) => cells.some(({ evidence }) => evidence === kind));
+  return [
+    INTRODUCTION,
+    `One verdict where the evidence agrees, else ${kinds.join(' / ')}:`,
+    overview(cells, kinds),
+    ...HAZARD_NAMES.map((hazard) => section(cells, hazard)),
+    '',
+  ].join('\n\n');
+}
