@@ -406,6 +406,8 @@ class Plan {
            [](SteppedWorld& world, uint32_t) { world.Publish(kAhead); }, {{}, little});
       Once("window-expired", "main", "the counter past the end", start, {0},
            [](SteppedWorld& world, uint32_t) { PassWindow(&world); }, {{}});
+      Once("window-expired", "main", "the counter exactly at the end", start, {0},
+           [](SteppedWorld& world, uint32_t) { world.HandNext(world.WindowEnd()); }, {{}});
       const Start near_zero{.way = way, .origin = uint64_t{0} - 2 * kLittle};
       Once("counter-wrapped", "through zero", "the counter through zero", near_zero, {0, 1, 2},
            [](SteppedWorld& world, uint32_t form) {

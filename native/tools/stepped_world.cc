@@ -141,9 +141,6 @@ void SteppedWorld::Record(const SteppedPolicy& policy, uint64_t count, bool naiv
   using Base = SteppedPolicy::Base;
   uint64_t base = counter;
   if (policy.base == Base::kAhead) base += policy.skew;
-  // A tick for the odd count.
-  log.counter_inside = protocol == ReaderProtocol::kSeqlock && policy.base == Base::kNow && !naive;
-  if (log.counter_inside) base += kTick;
   const uint64_t keep = IsTwoWindow() ? TwoWindowKeep(scratch) : (count & 1);
   bool at_once = true;
   if (policy.base == Base::kTouching) {
@@ -155,36 +152,45 @@ void SteppedWorld::Record(const SteppedPolicy& policy, uint64_t count, bool naiv
       at_once = false;
     }
   }
-  SteppedSegment segment = Next(base, policy);
-  if (policy.hold) {
-    segment.epoch = kNoEpoch;
-    if (protocol == ReaderProtocol::kLatch) {
-      segment.mult = 0;
-    } else {
-      segment.max_delta = 0;
+  const auto image_from = [&](uint64_t from) {
+    SteppedSegment segment = Next(from, policy);
+    if (policy.hold) {
+      segment.epoch = kNoEpoch;
+      if (protocol == ReaderProtocol::kLatch) {
+        segment.mult = 0;
+      } else {
+        segment.max_delta = 0;
+      }
     }
-  }
-  segments[log.segment] = segment;
-  const CopyImage image = ImageOf(segment);
+    segments[log.segment] = segment;
+    return ImageOf(segment);
+  };
   Recorder recorder(scratch, &log);
   if (protocol == ReaderProtocol::kSeqlock) {
     log.target = 0;
     if (naive) {
-      PublishSeqlockNaive(scratch, image, recorder);
+      PublishSeqlockNaive(scratch, image_from(base), recorder);
     } else {
-      PublishSeqlock(
-          scratch, [&] { return image; }, recorder);
+      const auto image = [&] {
+        // The counter is read where the writer asks for this: a tick for each store before it.
+        if (policy.base == Base::kNow) {
+          log.counter_inside = log.stores > 0;
+          base += log.stores * kTick;
+        }
+        return image_from(base);
+      };
+      PublishSeqlock(scratch, image, recorder);
     }
   } else if (IsTwoWindow()) {
     const uint64_t kept = naive ? 0 : keep;
     log.target = static_cast<uint32_t>(kept ^ 1);
-    PublishTwoWindow(scratch, kept, image, at_once, true, recorder);
+    PublishTwoWindow(scratch, kept, image_from(base), at_once, true, recorder);
   } else if (naive) {
     log.target = kBothCopies;
-    PublishLatchTwice(scratch, image, recorder);
+    PublishLatchTwice(scratch, image_from(base), recorder);
   } else {
     log.target = static_cast<uint32_t>((count & 1) ^ 1);
-    PublishLatch(scratch, image, recorder);
+    PublishLatch(scratch, image_from(base), recorder);
   }
   if (log.stores > StoreLog::kMost) __builtin_trap();
 }
@@ -305,6 +311,8 @@ void SteppedWorld::BeginRead() {
 uint64_t SteppedWorld::HandCounter() {
   // Uneven, so that no two readings are equally far from the segments that were current then.
   counter += kTick + 101 * handed_count;
+  if (hand_next != 0) counter = hand_next;
+  hand_next = 0;
   if (handed_count < kMostHanded) handed[handed_count++] = counter;
   return counter;
 }

@@ -91,6 +91,7 @@ struct SteppedWorld {
   uint32_t interval_count;
   uint64_t handed[kMostHanded];  // counters that it was given
   uint32_t handed_count;
+  uint64_t hand_next;  // what the counter will have come to when it is read next; 0: whatever it is then
   // Of the reads before.
   bool has_best;
   uint64_t best, best_generation;
@@ -130,6 +131,8 @@ struct SteppedWorld {
 
   // A read begins: with what is now.
   void BeginRead();
+  // The next reading of the counter is `cycles`, which is still to come.
+  void HandNext(uint64_t cycles) { hand_next = cycles; }
   uint64_t HandCounter();
   // What the read that ends now came to; `generation_of` receives that of the instant at which it was right.
   Judgement Judge(ReaderGeneration generation, ReadEnd end, bool has_value, uint64_t value,
