@@ -48,7 +48,9 @@ export function comparisonTable(
   const line = (name: string, of: typeof rows): string => {
     const seconds = sum(of.map(({ explored }) => explored.seconds));
     const spin = sum(of.map(({ spin }) => spin.spinSeconds));
-    const compile = Math.max(0, ...of.map(({ spin }) => spin.compileSeconds));
+    // The programs are one model's, and its cells' together.
+    const programs = new Map(of.map(({ cell, spin }) => [`${cell.protocol},${cell.generation}`, spin]));
+    const compile = sum([...programs.values()].map(({ compileSeconds }) => compileSeconds));
     const count = (number: number): string => number.toLocaleString('en-US');
     return `| ${[
       name,
