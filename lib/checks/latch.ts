@@ -109,8 +109,9 @@ const stressCheck: Check = {
         advice: 'The machine is too busy: run it again when it is less so.',
       };
     }
-    const lag =
-      worstBackNs === 0 ? '' : `; ${lagging(results).join(' and ')} lag by up to ${formatNs(worstBackNs)}`;
+    const late = lagging(results);
+    const word = late.length === 1 ? 'lags' : 'lag';
+    const lag = late.length === 0 ? '' : `; ${late.join(', ')} ${word} by up to ${formatNs(worstBackNs)}`;
     return { status: 'pass', reason: `4 protocols, none torn${lag}`, bound, evidence };
   },
 };
