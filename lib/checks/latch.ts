@@ -111,7 +111,7 @@ const stressCheck: Check = {
     }
     const late = lagging(results);
     const word = late.length === 1 ? 'lags' : 'lag';
-    const lag = late.length === 0 ? '' : `; ${late.join(', ')} ${word} by up to ${formatNs(worstBackNs)}`;
+    const lag = late.length === 0 ? '' : `; ${late.join(' and ')} ${word} by up to ${formatNs(worstBackNs)}`;
     return { status: 'pass', reason: `4 protocols, none torn${lag}`, bound, evidence };
   },
 };

@@ -42,7 +42,7 @@ const GENERATIONS = [7n, 8n] as const;
 const NO_BOUND = 2 ** 40;
 
 /** The page that a protocol's readers read. */
-export function writtenFor(protocol: ProtocolName): WrittenFor {
+function writtenFor(protocol: ProtocolName): WrittenFor {
   if (protocol === 'seqlock') return 'seqlock';
   return protocol.endsWith('two-window') ? 'two-window' : 'latch';
 }

@@ -119,7 +119,7 @@ export type OnStep = (next: State, byReader: boolean, label: () => string) => vo
 const { count: COUNT_AT, generation: GENERATION_AT } = CLOCK_PAGE_OFFSETS;
 
 /** Loads that a reader has made ahead of their turn at one time, at the most, under `weak`. */
-export const MOST_AHEAD = 1;
+const MOST_AHEAD = 1;
 
 /** What a reader's `ns` holds where nothing was ever put into it: no value of any segment. */
 export const NO_VALUE = -0x7ead_7ead_7ead_7eadn;
