@@ -24,13 +24,17 @@ const commands = blocks('sh')
 describe('every command of the README ends with 0', () => {
   test('there are some', () => expect(commands.length).toBeGreaterThan(3));
 
-  test.each([...new Set(commands)])('%s', (command) => {
-    // As a user has it after an installation: `npx latchclock` is this package's own command.
-    const own = command.replace(/^npx latchclock\b/, `"${process.execPath}" "${BIN}"`);
-    const { code, out, err } = runProgram('sh', ['-c', own]);
-    expect({ code, err }).toEqual({ code: 0, err: '' });
-    expect(out).not.toBe('');
-  });
+  test.each([...new Set(commands)])(
+    '%s',
+    (command) => {
+      // As a user has it after an installation: `npx latchclock` is this package's own command.
+      const own = command.replace(/^npx latchclock\b/, `"${process.execPath}" "${BIN}"`);
+      const { code, out, err } = runProgram('sh', ['-c', own]);
+      expect({ code, err }).toEqual({ code: 0, err: '' });
+      expect(out).not.toBe('');
+    },
+    300_000,
+  );
 });
 
 describe('every script of the README runs', () => {

@@ -155,7 +155,7 @@ describe('hazards', () => {
     expect(json.cells.filter(({ holds }) => !holds)).toEqual([]);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(json.seed).toBe('5');
-  });
+  }, 300_000);
 
   test('a selection that this evidence says nothing of ends with 3, not as held', () => {
     const { code, out } = latchclock('hazards', '--quick', '--only', 'stressed,migration-equal');

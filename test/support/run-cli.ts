@@ -11,7 +11,7 @@ export interface CliResult {
   err: string;
 }
 
-const TIME_LIMIT_MS = 120_000;
+const TIME_LIMIT_MS = 300_000;
 
 /** Runs a program to its end, with its output caught and its time bounded. */
 export function runProgram(

@@ -30,7 +30,7 @@ describe('what a reader can meet', () => {
         expect(value + wrong, `${readerName(reader)} ${hazard}`).toBeGreaterThan(0);
       }
     }
-  });
+  }, 300_000);
 });
 
 test('a variant has a name of its own, the first is main, and broken rules are told', () => {
