@@ -11,9 +11,12 @@ import { type Exploration, explore } from '../../lib/hazards/explored/search.ts'
 import type { CellVerdict } from '../../lib/hazards/model.ts';
 import { parseSteppedLine, type SteppedLine, steppedCells } from '../../lib/hazards/stepped.ts';
 import type { ReaderProtocolName } from '../../lib/native/addon.ts';
+import { assemble, label, type Program } from '../../lib/page/steps.ts';
 import { ROOT } from '../support/run-cli.ts';
 import { cannotRun, testUnless } from '../support/tools.ts';
+import { mutantTable } from './mutant-table.ts';
 import { MUTANTS, type Mutant, type NativeFault } from './mutants.ts';
+import { drop, insertAfter, move } from './program-edits.ts';
 
 const WORSE: readonly CellVerdict[] = ['safe', 'lags', 'unsafe'];
 const isWorse = (one: CellVerdict, other: CellVerdict): boolean => WORSE.indexOf(one) > WORSE.indexOf(other);
@@ -33,6 +36,44 @@ describe('the list', () => {
       const isOfOrder = explored.model !== 'sc';
       expect('verdict' in stepped, id).toBe(native !== null && !isOfOrder);
     }
+  });
+});
+
+test('the table has a row of five cells for each', () => {
+  const rows = mutantTable().trimEnd().split('\n');
+  expect(rows).toHaveLength(MUTANTS.length + 2);
+  for (const row of rows) expect(row.split('|')).toHaveLength(7);
+});
+
+describe('a change of a program', () => {
+  const program = assemble<'x', 'done'>('small', { x: 0n }, [
+    label('again'),
+    { kind: 'load', note: 'a', at: () => 0, bytes: 8, order: 'relaxed', into: 'x' },
+    { kind: 'fence', note: 'b', order: 'acquire' },
+    { kind: 'branch', note: 'c', when: () => true, to: 'out' },
+    { kind: 'branch', note: 'd', when: () => true, to: 'again' },
+    label('out'),
+    { kind: 'fence', note: 'e', order: 'full' },
+    { kind: 'end', note: 'f', end: 'done' },
+  ]) as unknown as Program;
+  const shape = ({ steps }: Program): string[] =>
+    steps.map((step) => step.note + (step.kind === 'branch' ? `>${steps[step.to]?.note}` : ''));
+
+  test('leaves branches where they went, or at what came after a step that is gone', () => {
+    expect(shape(program)).toEqual(['a', 'b', 'c>e', 'd>a', 'e', 'f']);
+    expect(shape(drop('b')(program))).toEqual(['a', 'c>e', 'd>a', 'e', 'f']);
+    expect(shape(drop('e')(program))).toEqual(['a', 'b', 'c>f', 'd>a', 'f']);
+    expect(shape(drop('a')(program))).toEqual(['b', 'c>e', 'd>b', 'e', 'f']);
+    expect(shape(move('b', 'after', 'd')(program))).toEqual(['a', 'c>e', 'd>a', 'b', 'e', 'f']);
+    const more = { kind: 'fence', note: 'g', order: 'full' } as const;
+    expect(shape(insertAfter('a', more)(program))).toEqual(['a', 'g', 'b', 'c>e', 'd>a', 'e', 'f']);
+  });
+
+  test('is refused for a note that is not there exactly once, and for a step that a branch goes to', () => {
+    const twice = insertAfter('a', { kind: 'fence', note: 'b', order: 'full' })(program);
+    expect(() => drop('z')(program)).toThrow(/'z' is there 0 times/);
+    expect(() => drop('b')(twice)).toThrow(/'b' is there 2 times/);
+    expect(() => move('e', 'before', 'b')(program)).toThrow(/a branch goes to 'e'/);
   });
 });
 
@@ -117,7 +158,8 @@ const USES_READERS_OR_WRITERS =
 
 const noCompiler = cannotRun('g++', ['--version']) ?? cannotRun('make', ['--version']);
 
-describe('stepping', () => {
+// Each waits for its stepper to be compiled, behind others and beside what is explored.
+describe('stepping', { timeout: 300_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'latchclock-mutants-'));
   const compiled = new Map<string, Promise<Compiled>>();
   const AT_ONE_TIME = 2;

@@ -272,7 +272,7 @@ const READERS: readonly Omit<Mutant, 'side'>[] = [
   },
   {
     id: 'latch-window-mult-of-other-copy',
-    what: 'the mult is the other copy’s',
+    what: "the mult is the other copy's",
     reader: LATCH_WINDOW,
     steps: elsewhere(/^load mult of the chosen copy$/, otherCount),
     explored: explored('update', 'unsafe'),
@@ -342,6 +342,38 @@ const READERS: readonly Omit<Mutant, 'side'>[] = [
       changes: [['(before == words.tag) & (LoadWord(source_, 0) == words.tag)', 'before == words.tag']],
     },
     stepped: stepped('migration-own-page', 'unsafe'),
+  },
+  {
+    id: 'latch-window-generation-late',
+    what: 'the first load of the generation is behind the copy and the counter',
+    reader: TAGGED_LATCH_WINDOW,
+    steps: move('load the generation', 'after', 'read the counter'),
+    explored: explored('migration-equal', 'unsafe'),
+    native: {
+      file: 'readers/latch_window.h',
+      changes: [
+        ['      reading->generation = generation.Load();\n', ''],
+        [
+          '      reading->cycles = counter.Read();\n',
+          '      reading->cycles = counter.Read();\n      reading->generation = generation.Load();\n',
+        ],
+      ],
+    },
+    stepped: stepped('migration-equal', 'unsafe'),
+  },
+  {
+    id: 'latch-window-generation-before-ignored',
+    what: 'the generation loaded before the copy is not compared with the tag',
+    reader: TAGGED_LATCH_WINDOW,
+    steps: decide('the generation is another', ({ generationAfter, tag }) => generationAfter !== tag),
+    explored: explored('migration-equal', 'unsafe'),
+    native: {
+      file: 'readers/reading.h',
+      changes: [
+        ['(before == words.tag) & (LoadWord(source_, 0) == words.tag)', 'LoadWord(source_, 0) == words.tag'],
+      ],
+    },
+    stepped: stepped('migration-equal', 'unsafe'),
   },
   {
     id: 'two-window-generation-against-itself',
