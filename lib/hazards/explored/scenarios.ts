@@ -81,7 +81,7 @@ interface Build {
 
 function build(edits: ScenarioEdits, options: Build): Scenario {
   const { reader, varying = [], writer = null, successor = null } = options;
-  const { protocol, generation, native } = reader;
+  const { protocol, native } = reader;
   const page = writtenFor(protocol);
   const first = options.first ?? straight(ORIGIN - LAG, 0);
   const other = options.other ?? straight(ORIGIN - 2n * LAG, 0, first.maxDelta);
@@ -137,7 +137,6 @@ function build(edits: ScenarioEdits, options: Build): Scenario {
     current: [first],
     countMask: options.countMask ?? (1n << 64n) - 1n,
     ordered: options.ordered ?? false,
-    ...(generation ? {} : {}),
   };
 }
 

@@ -11,8 +11,13 @@ import { fence, itemsOf } from '../../page/protocols/items.js';
 import { latchWriter } from '../../page/protocols/latch-writer.js';
 import { seqlockWriter } from '../../page/protocols/seqlock-writer.js';
 import { twoWindowWriter } from '../../page/protocols/two-window-writer.js';
-import type { WriterItem, WriterProgram, WriterRegister } from '../../page/protocols/writing.js';
-import { assemble, type Program, type Registers, type StoreStep } from '../../page/steps.js';
+import {
+  assembleWriter,
+  type WriterItem,
+  type WriterProgram,
+  type WriterRegister,
+} from '../../page/protocols/writing.js';
+import type { Program, Registers, StoreStep } from '../../page/steps.js';
 import { wrapU64 } from '../../units.js';
 import { ADJUST_AT, type Known, type Published, type Update, type Writer } from './scenario.js';
 
@@ -143,16 +148,6 @@ export function updateOf(
 
 const { store } = itemsOf<WriterRegister>();
 
-const NO_REGISTERS: Registers<WriterRegister> = {
-  generation: 0n,
-  cycles: 0n,
-  found: 0n,
-  count: 0n,
-  keep: 0n,
-  keptBase: 0n,
-  otherBase: 0n,
-};
-
 /** Moves the counter on all CPUs. */
 export const ADJUST_STEP: StoreStep = store(
   'write TSC_ADJUST: the counter jumps',
@@ -162,10 +157,9 @@ export const ADJUST_STEP: StoreStep = store(
 
 /** Moves the counter on all CPUs, once all that was stored before is seen, if `fenced`. */
 export function adjustment(known: Known, fenced: boolean): Update {
-  const program = assemble<WriterRegister, 'done'>('adjustment', NO_REGISTERS, [
+  const program = assembleWriter('adjustment', [
     ...(fenced ? [fence('full', 'all that was stored is seen before the counter moves')] : []),
     ADJUST_STEP as unknown as WriterItem,
-    { kind: 'end', note: 'adjusted', end: 'done' },
   ]);
   return {
     program: program as unknown as Program,
