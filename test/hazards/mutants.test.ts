@@ -164,6 +164,7 @@ describe('stepping', { timeout: 300_000 }, () => {
   const compiled = new Map<string, Promise<Compiled>>();
   const AT_ONE_TIME = 2;
   let underWay: Promise<unknown>[] = [];
+  let isOver = false;
 
   const compile = async (
     name: string,
@@ -223,7 +224,7 @@ describe('stepping', { timeout: 300_000 }, () => {
       return { ...job, ...settle };
     });
     const work = async (): Promise<void> => {
-      for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+      for (let job = jobs.shift(); job !== undefined && !isOver; job = jobs.shift()) {
         const { name, only, fault, resolve, reject } = job;
         const made = async () =>
           compile(name, only, fault, fault === null ? undefined : await compiledOf(soundOf(only)));
@@ -234,9 +235,10 @@ describe('stepping', { timeout: 300_000 }, () => {
   });
 
   afterAll(async () => {
+    isOver = true;
     await Promise.all(underWay);
     rmSync(folder, { recursive: true, force: true });
-  });
+  }, 300_000);
 
   const step = async ({ program }: Compiled, hazard?: string): Promise<SteppedLine[]> => {
     const arguments_ = ['--quick', ...(hazard === undefined ? [] : ['--hazard', hazard])];
