@@ -208,7 +208,7 @@ describe('wrong usage ends with 2 and one line that says what, where and what to
     [['validate', '-o', '/'], /cannot write the output: EISDIR/],
     [['validate', '--unheard-of'], /unknown option '--unheard-of'/],
     [['validate', 'more'], /too many arguments/],
-    [['inspect', '--format', 'junit'], /'junit' is not one of text, json, markdown/],
+    [['inspect', '--format', 'junit'], /'junit' is not one of text, json/],
     [['hazards', '--only', 'latchy'], /no evidence, protocol or hazard 'latchy'.*choose from explored/],
     [['hazards', '--explain', 'latch'], /a reader and a hazard are wanted/],
     [['hazards', '--explain', 'latch', 'update', 'more'], /a reader and a hazard are wanted/],
