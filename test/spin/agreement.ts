@@ -19,6 +19,7 @@ const VARIANTS: Readonly<Record<string, string>> = {
   'counter-before-section': 'counter before',
   overlap: 'at once',
   naive: 'naive',
+  'keeps-by-counter': 'keeps by counter',
   'back-into-window': 'main',
   'no-writer-between': 'no writer',
 };

@@ -9,7 +9,7 @@ import {
 import type { Program, Registers } from '../../page/steps.js';
 import { wrapU64 } from '../../units.js';
 import type { Known, Published, Update } from './scenario.js';
-import { COUNT_AT, imageOf, type ProgramEdit, type UpdateChoice } from './writers.js';
+import { COUNT_AT, imageOf, type ProgramEdit, type UpdateChoice, updateOf } from './writers.js';
 
 // Writers that do not repair what they find: what goes wrong then is why ours do.
 
@@ -24,6 +24,37 @@ export const naiveSeqlock: ProgramEdit = (program) => ({
       : step,
   ),
 });
+
+/** The copy whose window has a counter; of none or of both the one that was published last. */
+function copyAt({ latest, copies }: Known, cycles: bigint): Published {
+  return copies.find(({ base, maxDelta }) => wrapU64(cycles - base) < maxDelta) ?? latest;
+}
+
+/**
+ * An update by a two-window writer that keeps the copy whose window has the counter, although time goes on until readers
+ * are sent to it, and goes on from there.
+ */
+export function keepsByCounter(
+  known: Known,
+  next: (kept: Published) => Published,
+  choice: UpdateChoice,
+): Update {
+  const edit: ProgramEdit = (program) => ({
+    ...(program as unknown as Program),
+    steps: (program as unknown as Program).steps.map((step) =>
+      step.kind === 'compute' && step.note === 'keep the one that starts later'
+        ? {
+            ...step,
+            set: ({ cycles }: Registers) => ({
+              keep: BigInt(known.copies.indexOf(copyAt(known, cycles as bigint))),
+            }),
+          }
+        : step,
+    ),
+  });
+  const segmentAt = (cycles: bigint): Published => next(copyAt(known, cycles));
+  return updateOf('two-window', known, segmentAt, { ...choice, overlap: false }, 0, edit);
+}
 
 /** An update of the kernel's latch: a flip, the first copy, another flip, the second copy. */
 export function kernelLatchUpdate(

@@ -4,7 +4,7 @@ import type { ReaderProgram } from '../../page/protocols/reading.js';
 import type { Program } from '../../page/steps.js';
 import { hasWindow } from '../expected.js';
 import type { HazardName, MatrixReader, ProtocolName } from '../model.js';
-import { kernelLatchUpdate, naiveSeqlock } from './naive-writers.js';
+import { keepsByCounter, kernelLatchUpdate, naiveSeqlock } from './naive-writers.js';
 import type { Known, Published, Scenario, Update, WorldEvent, Writer } from './scenario.js';
 import { NO_VALUE } from './world.js';
 import {
@@ -37,6 +37,8 @@ const LAG = 10n;
 const MULT = 1_000n;
 const LINES = [1_000_000n, 500_000_000n] as const;
 const RATES = [700n, 1_500n, 900n] as const;
+/** Than all of them. */
+const SLOWER = 500n;
 const GENERATIONS = [7n, 8n] as const;
 /** Beyond what is explored: see the search. */
 const NO_BOUND = 2 ** 40;
@@ -213,14 +215,13 @@ const TOUCHING_PAGE = {
 } as const;
 
 /** Updates of which each starts, with another rate, where the window of the one before ends. */
-function touchingUpdates(making: Making, number: number, takesOver = false): Writer {
+function touchingUpdates(making: Making, number: number): Writer {
   return inTurn(
     RATES.slice(0, number).map((rate) => (known: Known) => {
       const { latest } = known;
       const next = continued(latest, latest.base + latest.maxDelta, rate, TOUCHING);
       // Two windows: the copy that is replaced must have ended, and its successor have begun.
-      const waits = making.page === 'two-window' && !takesOver;
-      const earliest = waits ? Math.max(0, Number(latest.base - ORIGIN)) : 0;
+      const earliest = making.page === 'two-window' ? Math.max(0, Number(latest.base - ORIGIN)) : 0;
       return update(making, known, () => next, { overlap: false }, earliest);
     }),
   );
@@ -336,8 +337,13 @@ export function scenariosOf(
         { note: 'the writer dies, and another takes over', writer: 'is replaced' },
       ];
       // The successor does not wait for its turn: what it finds may be of any time.
-      const successor =
-        page === 'two-window' ? touchingUpdates(making, 2, true).next : changingUpdates(making, 2).next;
+      const after = (segment: Published): Published =>
+        continued(segment, segment.base + segment.maxDelta, SLOWER, TOUCHING);
+      const length = windowed ? SHORT : LONG;
+      const successor = (known: Known): Update =>
+        page === 'two-window'
+          ? update(making, known, () => after(known.latest), { overlap: false })
+          : update(making, known, (cycles) => continued(known.latest, cycles, SLOWER, length));
       return [
         build(edits, {
           ...changing,
@@ -345,11 +351,26 @@ export function scenariosOf(
             'our writer takes over what a dead one left at any of its stores, and goes on with another rate',
           ...usualPage(making),
           writer: usualUpdates(making, 1),
-          successor: { next: (done, known) => (done === 0 ? successor(1, known) : null) },
+          successor: inTurn([successor]),
           events,
           lastTick: page === 'two-window' ? 4 : Number(SHORT),
         }),
         naiveScenario(reader, making, edits, events),
+        ...(page === 'two-window'
+          ? [
+              build(edits, {
+                ...changing,
+                variant: 'keeps by counter',
+                about: 'the new writer keeps the copy whose window has the counter, and goes on from there',
+                brokenRule: 'of two copies on offer a new writer keeps the one that starts later',
+                ...usualPage(making),
+                writer: usualUpdates(making, 1),
+                successor: inTurn([(known) => keepsByCounter(known, after, making.choice)]),
+                events,
+                lastTick: 4,
+              }),
+            ]
+          : []),
       ];
     }
     case 'counter-behind':
