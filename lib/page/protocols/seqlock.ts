@@ -27,13 +27,20 @@ export interface SeqlockLoop {
 /**
  * The protocol of every seqlock page: waits while the count is odd, lets a copy be taken, and goes on when the count
  * is the same afterwards. Goes to the label `retries` after `mostSpins` waits and copies thrown away.
+ *
+ * @param first what comes before the count, in every try
  */
-export function seqlockLoop(count: { at: number; bytes: WordBytes }, mostSpins: number): SeqlockLoop {
+export function seqlockLoop(
+  count: { at: number; bytes: WordBytes },
+  mostSpins: number,
+  first: readonly Item<LoopRegister, never>[] = [],
+): SeqlockLoop {
   const most = BigInt(mostSpins);
   return {
     enter: [
       label('again'),
       branch('give up after too many spins', 'retries', ({ retries }) => retries >= most),
+      ...first,
       load('load the count', count.at, 'seen', 'acquire', count.bytes),
       branch('a writer writes', 'wait', ({ seen }) => (seen & 1n) !== 0n),
     ],
@@ -56,10 +63,11 @@ export function seqlockLoop(count: { at: number; bytes: WordBytes }, mostSpins: 
  */
 export function seqlockReader(options: ReaderOptions): ReaderProgram {
   const count = { at: CLOCK_PAGE_OFFSETS.count, bytes: 8 } as const;
-  const loop = seqlockLoop(count, options.mostSpins ?? DEFAULT_MOST_TRIES);
+  // Before the count: behind it, a count of the old host could be taken with the new host's generation, and its tags.
+  const first = loadGeneration(options) as unknown as Item<LoopRegister, never>[];
+  const loop = seqlockLoop(count, options.mostSpins ?? DEFAULT_MOST_TRIES, first);
   return assembleReader('seqlock', options, [
     ...loop.enter,
-    ...loadGeneration(options),
     ...loadCopy(options, 'the copy', () => 0, false),
     ...readCounter(options),
     ...loop.leave,

@@ -5,12 +5,14 @@
 namespace latchclock {
 
 // The protocol of every seqlock page: the kernel's, a VMClock, a pvclock, ours. `page.Count(order)` loads the
-// count, odd while a writer writes; `page.Take()` loads what is wanted; what `page.WhileOdd()` returns false
+// count, odd while a writer writes; `page.Begin()`, if there is one, comes before that in every turn;
+// `page.Take()` loads what is wanted; what `page.WhileOdd()` returns false
 // for is given up at once. False if the bound ran out, or it was given up. `retries` grows by the copies
 // thrown away.
 template <class Page>
 [[gnu::always_inline]] inline bool SeqlockLoop(Page&& page, uint32_t most_spins, uint64_t* retries) {
   for (uint32_t spin = 0; spin < most_spins; spin++) {
+    if constexpr (requires { page.Begin(); }) page.Begin();
     // Acquire: nothing that is taken is loaded before the count.
     const auto count = page.Count(std::memory_order_acquire);
     if (__builtin_expect((count & 1) != 0, 0)) {
@@ -50,9 +52,10 @@ struct SeqlockReader {
         waits++;
         return true;
       }
+      // Before the count: behind it, a count of the old host could be taken with the new host's generation,
+      // and its tags. A generation that changes afterwards is seen by Holds below.
+      [[gnu::always_inline]] void Begin() const { reading->generation = generation.Load(); }
       [[gnu::always_inline]] void Take() const {
-        // Before the first load of the copy. A generation that changes afterwards is seen by Holds below.
-        reading->generation = generation.Load();
         LoadCopy<kWords == Words::kAll, Generation::kTagged || kWords == Words::kAll>(page, slot, 0,
                                                                                       &reading->words);
         reading->cycles = counter.Read();

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { CLOCK_PAGE_OFFSETS, COPY_OFFSETS, OWN_CLOCKS, ownSegment } from '../../../lib/page/clock-page.ts';
 import { OWN_READERS, type OwnReaderName } from '../../../lib/page/protocols/readers.ts';
 import { evaluate } from '../../../lib/page/segment.ts';
-import { bytesMemory, joinMemories } from '../../../lib/page/steps.ts';
+import { bytesMemory, joinMemories, type StepMemory } from '../../../lib/page/steps.ts';
 import { changingMemory, edgyWord, exactNs, image, pageOf, read, U64 } from './support.ts';
 
 const SOUND = ['seqlock', 'latch', 'latch-window', 'two-window'] as const;
@@ -278,3 +278,28 @@ test('every reader has a name of its own, and is bounded by default', () => {
   }
   expect(names).toHaveLength(6);
 });
+
+test.each(['seqlock', 'latch', 'latch-window', 'two-window'] as const)(
+  '%s with its generation gives no value where the guest moves behind its load of the count, to a host whose update ends there',
+  (protocol) => {
+    const count = protocol === 'two-window' ? 2n : 4n;
+    const page = pageOf(count, [image(), image()], 0n);
+    // Words of two segments of the other host, under the same count: an update that is under way, and ends in time.
+    const torn = { ...image({ tag: 8n, seed: 3n }), base: image({ seed: 4n, base: 1_100n }).base };
+    const other = pageOf(count, [torn, torn], 8n);
+    const memory = bytesMemory(page);
+    let moved = false;
+    const moving: StepMemory = {
+      load(at, bytes, order) {
+        const value = memory.load(at, bytes, order);
+        if (at === CLOCK_PAGE_OFFSETS.count && !moved) {
+          moved = true;
+          page.set(other);
+        }
+        return value;
+      },
+      store: memory.store,
+    };
+    expect(read(protocol, moving, 1_200n, { generation: 'tagged' }).end).toBe('disrupted');
+  },
+);
