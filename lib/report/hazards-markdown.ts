@@ -144,10 +144,12 @@ reader is held to, since threads need not be caught at what they may do. A dot: 
 the counter as it was then, with that counter in its window. Where a model lets the counter move, the instant of the counter
 may be another one of the same read.
 
-What is left out of the exploration loses nothing: steps that touch nothing shared are made with the step before them;
+Some steps are not told apart, which loses nothing: those that touch nothing shared are made with the step before them;
 time passes where the counter is read; two reads are made one after the other, on two CPUs, since readers store nothing
-and cannot see each other; bounds on tries are far beyond what is explored. Writers publish up to three times in program
-order, twice under x86-TSO, once or twice under the weaker model, where a reader has one load ahead of its turn at a time.`;
+and cannot see each other; bounds on tries are far beyond what is explored. What bounds the exploration is said here: a
+writer publishes up to three times in program order (\`update\`), else once or twice; order is looked at where a writer
+changes the rate, elsewhere what is right; the weaker model is explored where a fence of ours can be what decides, with one
+load of the reader ahead of its turn at a time, and its other cells are dots; a writer's counter is fenced.`;
 
 /** The matrix with its reasons, as Markdown: the same wherever the readers are the same, whatever was counted. */
 export function hazardsMarkdown({ cells }: HazardReport): string {
