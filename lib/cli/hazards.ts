@@ -5,7 +5,6 @@ import {
   HAZARD_NAMES,
   type HazardName,
   MATRIX_READERS,
-  PROTOCOLS,
   readerName,
 } from '../hazards/model.js';
 import { type HazardOptions, type HazardReport, prepareHazards } from '../hazards/run.js';
@@ -38,36 +37,29 @@ function exitCodeOf({ interrupted, unexpected, run }: HazardReport): ExitCode {
   return unexpected > 0 ? ExitCode.failed : ExitCode.held;
 }
 
-/** One reader against one hazard, as `--explain` names them. */
-interface Explained {
-  reader: string;
-  protocol: string;
-  hazard: HazardName;
-}
-
-function explained(names: readonly string[] | undefined): Explained | null {
-  if (names === undefined) return null;
-  const readers = MATRIX_READERS.map(readerName);
-  const [reader = '', hazard = '', ...rest] = names;
+/** One reader against one hazard, as `--explain` names them; `--only` then chooses among the evidence. */
+function explained({ explain, only }: HazardsOptions): { reader: string; hazard: HazardName } | null {
+  if (explain === undefined) return null;
+  const [reader = '', hazard = '', ...rest] = explain;
   if (rest.length > 0 || hazard === '') {
     throw new LatchclockError('ERR_BAD_ARGUMENT', 'a reader and a hazard are wanted, and nothing else', {
       where: '--explain',
       todo: 'such as --explain latch-window+gen migration-equal',
     });
   }
-  parseChoice('--explain', reader, readers);
+  for (const name of only) parseChoice('--only, beside --explain,', name, EVIDENCE_KINDS);
   return {
-    reader,
-    protocol: reader.replace(/\+gen$/, ''),
+    reader: parseChoice('--explain', reader, MATRIX_READERS.map(readerName)),
     hazard: parseChoice('--explain', hazard, HAZARD_NAMES),
   };
 }
 
 async function runHazards(options: HazardsOptions): Promise<ExitCode> {
   const format = parseChoice('--format', options.format, FORMATS);
-  const one = explained(options.explain);
+  const one = explained(options);
   const matrixOptions: HazardOptions = {
-    only: one === null ? options.only : [...options.only, one.protocol, one.hazard],
+    only: one === null ? options.only : [...options.only, one.hazard],
+    ...(one === null ? {} : { reader: one.reader }),
     quick: options.quick === true,
     ...(options.cpus === undefined ? {} : { cpus: parseCpuList(options.cpus) }),
     ...(options.seed === undefined ? {} : { seed: parseSeed(options.seed) }),
@@ -77,11 +69,10 @@ async function runHazards(options: HazardsOptions): Promise<ExitCode> {
     options.output,
     (hooks) => prepareHazards(host, { ...matrixOptions, ...hooks }),
     (result, stream) => {
-      const cells = result.cells.filter((cell) => one === null || readerName(cell) === one.reader);
-      if (format === 'json') return hazardsJson({ ...result, cells });
-      if (format === 'markdown') return hazardsMarkdown({ ...result, cells });
+      if (format === 'json') return hazardsJson(result);
+      if (format === 'markdown') return hazardsMarkdown(result);
       const style = textStyle(stream);
-      return one === null ? hazardsText(result, style) : explainText(cells, one.hazard, style);
+      return one === null ? hazardsText(result, style) : explainText(result, one.hazard, style);
     },
   );
   return exitCodeOf(report);
@@ -89,7 +80,6 @@ async function runHazards(options: HazardsOptions): Promise<ExitCode> {
 
 const HELP = `
 Evidence:  ${EVIDENCE_KINDS.join(', ')}
-Protocols: ${PROTOCOLS.join(', ')}
 Readers:   ${MATRIX_READERS.map(readerName).join(', ')}
 Hazards:   ${HAZARD_NAMES.join(', ')}
 
@@ -110,7 +100,7 @@ export function addHazards(program: Command, finish: (code: ExitCode) => void): 
     .description('hold the readers of clock pages against what can happen to them, with evidence')
     .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
     .option('-o, --output <file>', 'write the report there instead of to standard output')
-    .option('--only <names>', 'only these kinds of evidence, protocols, hazards, by comma', collectNames, [])
+    .option('--only <names>', 'only these kinds of evidence, readers, hazards, by comma', collectNames, [])
     .option('--explain <names...>', 'tell all of one reader against one hazard: READER HAZARD')
     .option('--quick', 'take about 20 s instead of 80')
     .option('--cpus <list>', 'measure on these CPUs, as taskset takes them: 0,2-5,8-14:2')

@@ -94,8 +94,9 @@ function ofSound(
       return variant === 'through zero' ? 'safe' : 'unsafe';
     case 'adjust-held':
     case 'adjust-held-unfenced':
-    case 'migration-different':
       return 'safe';
+    case 'migration-different':
+      return variant === 'behind' && !generation ? 'unsafe' : 'safe';
     case 'migration-equal':
       return generation ? 'safe' : 'unsafe';
     case 'migration-own-page':

@@ -25,7 +25,7 @@ export const REASONS: Readonly<Record<HazardName, string>> = {
   'counter-unfenced':
     'Without the lfence the counter may be read before the copy that it is used with is loaded, hence before its base. A reader without a window takes that for the base; one with a window refuses, so that two-window stays in order, and latch-window lags as it does anyhow.',
   'migration-different':
-    "The second load of the count differs from the first, and the read is made again. That holds only while the counts differ, which nothing promises: no specification says that two hosts' counts must, and one that is behind can come to the count first read while its own writer publishes, which is not looked at here. Only a generation helps against that.",
+    "The second load of the count differs from the first, and the read is made again. That holds only while the counts differ, which nothing promises: no specification says that two hosts' counts must, and a count that is behind comes to the one first read when its own writer publishes: a reader without a generation then takes a copy that is half the one host's. With one it is refused, if the generation is loaded before the count.",
   'migration-equal':
     "The race of the mail: begun on one host, ended on the other, with equal counts. Old words with the new counter, or words of both: another host's time. A generation that changes with the host is seen, be it compared with the copy's tag or only with itself, since the page is the new host's and its tags are too.",
   'migration-own-page':

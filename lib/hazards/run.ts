@@ -14,8 +14,6 @@ import {
   type HazardName,
   MATRIX_READERS,
   type MatrixReader,
-  PROTOCOLS,
-  type ProtocolName,
   readerName,
 } from './model.js';
 import { runStepper, steppedCells } from './stepped.js';
@@ -23,8 +21,13 @@ import { addTallies, type StressAmount, type StressResult, stress } from './stre
 
 /** What to run of the matrix, and how. */
 export interface HazardOptions {
-  /** Kinds of evidence, protocols and hazards; those of one kind add up, the kinds narrow each other. */
+  /**
+   * Kinds of evidence, readers and hazards; those of one kind add up, the kinds narrow each other. A protocol's name is
+   * that of its readers with and without the generation.
+   */
   only?: readonly string[];
+  /** One reader alone, by its whole name: without `+gen` the one without. */
+  reader?: string;
   quick?: boolean;
   cpus?: readonly number[];
   seed?: bigint;
@@ -60,24 +63,33 @@ const STEPPER_POLL_MS = 50;
 /** Names as {@link HazardOptions.only} takes them, apart by what they name. */
 interface Selection {
   evidence: Set<EvidenceKind>;
-  protocols: Set<ProtocolName>;
-  hazards: Set<HazardName>;
+  readers: readonly MatrixReader[];
+  hazards: readonly HazardName[];
 }
 
-function select(only: readonly string[]): Selection {
-  const pick = <T extends string>(known: readonly T[]): Set<T> => {
-    const named = known.filter((name) => only.includes(name));
-    return new Set(named.length === 0 ? known : named);
+function select(only: readonly string[], reader: string | undefined): Selection {
+  const pick = <T>(all: readonly T[], isNamed: (one: T) => boolean): readonly T[] => {
+    const named = all.filter(isNamed);
+    return named.length === 0 ? all : named;
   };
-  const known: readonly string[] = [...EVIDENCE_KINDS, ...PROTOCOLS, ...HAZARD_NAMES];
+  const readerNames = MATRIX_READERS.map(readerName);
+  const known: readonly string[] = [...EVIDENCE_KINDS, ...new Set(readerNames), ...HAZARD_NAMES];
   const stranger = only.find((name) => !known.includes(name));
   if (stranger !== undefined) {
-    throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no evidence, protocol or hazard '${stranger}'`, {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no evidence, reader or hazard '${stranger}'`, {
       where: 'only',
       todo: `choose from ${known.join(', ')}`,
     });
   }
-  return { evidence: pick(EVIDENCE_KINDS), protocols: pick(PROTOCOLS), hazards: pick(HAZARD_NAMES) };
+  return {
+    evidence: new Set(pick(EVIDENCE_KINDS, (kind) => only.includes(kind))),
+    readers: pick(MATRIX_READERS, (one) =>
+      reader === undefined
+        ? only.includes(one.protocol) || only.includes(readerName(one))
+        : readerName(one) === reader,
+    ),
+    hazards: pick(HAZARD_NAMES, (hazard) => only.includes(hazard)),
+  };
 }
 
 /** A run that has been checked against its options: nothing has been measured yet. */
@@ -92,7 +104,7 @@ export interface PreparedHazards {
  *   unsigned 64-bit integer; `ERR_COUNTER_DISABLED` where this thread cannot read the counter
  */
 export function prepareHazards(host: Host, options: HazardOptions): PreparedHazards {
-  const selection = select(options.only ?? []);
+  const selection = select(options.only ?? [], options.reader);
   const cpus = chooseCpus(host, options.cpus);
   const seed = options.seed ?? process.hrtime.bigint();
   if (!isU64(seed)) {
@@ -204,8 +216,7 @@ async function runHazards(
   const unavailable: HazardReport['unavailable'] = [];
   const isAborted = (): boolean => options.signal?.aborted === true;
   const stop = new AbortController();
-  const readers = MATRIX_READERS.filter(({ protocol }) => selection.protocols.has(protocol));
-  const hazards = HAZARD_NAMES.filter((hazard) => selection.hazards.has(hazard));
+  const { readers, hazards } = selection;
   const total = readers.length * hazards.length * selection.evidence.size;
   const task: Task = {
     ...{ host, readers, hazards, cpus, quick, amount, cells },

@@ -1,5 +1,6 @@
-import { type Cell, type CellCase, HAZARDS, type HazardName, readerName } from '../hazards/model.js';
+import { type CellCase, HAZARDS, type HazardName, readerName } from '../hazards/model.js';
 import { REASONS } from '../hazards/reasons.js';
+import type { HazardReport } from '../hazards/run.js';
 import type { TextStyle } from './text.js';
 import { wrapped } from './wrapped.js';
 
@@ -34,10 +35,17 @@ function caseLines(one: CellCase, style: TextStyle): string {
 }
 
 /** All that was found of one reader against one hazard: each variant, the shortest way to what is wrong, and why. */
-export function explainText(cells: readonly Cell[], hazard: HazardName, style: TextStyle): string {
+export function explainText(
+  { cells, unavailable }: Pick<HazardReport, 'cells' | 'unavailable'>,
+  hazard: HazardName,
+  style: TextStyle,
+): string {
   const { colors } = style;
   const parts = cells.map((cell) => {
     const title = colors.bold(colors.underline(cell.evidence));
+    const lacking = unavailable.find(({ evidence }) => evidence === cell.evidence);
+    if (lacking !== undefined)
+      return [title, ...wrapped(`skipped: ${lacking.reason}`, 1, style.width)].join('\n');
     if (cell.verdict === 'not-applicable') return `${title}\n cannot make this happen`;
     if (cell.cases.length > 0) return [title, ...cell.cases.map((one) => caseLines(one, style))].join('\n');
     const mark = cell.holds ? 'as expected' : colors.bold(colors.red(`expected ${cell.expected}`));

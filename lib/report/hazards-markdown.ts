@@ -152,13 +152,20 @@ changes the rate, elsewhere what is right; the weaker model is explored where a 
 load of the reader ahead of its turn at a time, and its other cells are dots; a writer's counter is fenced.`;
 
 /** The matrix with its reasons, as Markdown: the same wherever the readers are the same, whatever was counted. */
-export function hazardsMarkdown({ cells }: HazardReport): string {
+export function hazardsMarkdown({ cells, unavailable, quick }: HazardReport): string {
   const kinds = EVIDENCE_KINDS.filter((kind) => cells.some(({ evidence }) => evidence === kind));
+  const partial = [
+    ...unavailable.map(({ evidence, reason }) => `**Skipped**: ${evidence}. ${reason}.`),
+    ...(quick ? ['A quick run: main variants alone, explored under x86-TSO alone.'] : []),
+  ];
   return [
     INTRODUCTION,
+    ...partial,
     `One verdict where the evidence agrees, else ${kinds.join(' / ')}:`,
     overview(cells, kinds),
-    ...HAZARD_NAMES.map((hazard) => section(cells, hazard)),
+    ...HAZARD_NAMES.filter((hazard) => cells.some((cell) => cell.hazard === hazard)).map((hazard) =>
+      section(cells, hazard),
+    ),
     '',
   ].join('\n\n');
 }

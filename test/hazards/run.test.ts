@@ -1,9 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { EVIDENCE_KINDS, HAZARD_NAMES, MATRIX_READERS } from '../../lib/hazards/model.ts';
+import {
+  type Cell,
+  EVIDENCE_KINDS,
+  HAZARD_NAMES,
+  MATRIX_READERS,
+  readerName,
+} from '../../lib/hazards/model.ts';
 import { type HazardOptions, type HazardReport, prepareHazards } from '../../lib/hazards/run.ts';
 import { openHost } from '../../lib/host/host.ts';
 import { explainText } from '../../lib/report/hazards-explain.ts';
 import { hazardsJson } from '../../lib/report/hazards-json.ts';
+import { hazardsMarkdown } from '../../lib/report/hazards-markdown.ts';
 import { hazardsText } from '../../lib/report/hazards-text.ts';
 import { textStyle } from '../../lib/report/text.ts';
 import { shippedSchema } from '../support/schema.ts';
@@ -140,14 +147,44 @@ describe('what is explored and stepped', () => {
   });
 
   test('is explained with its traces, the rule that was broken, and why', async () => {
-    const report = await prepare({ only: ['explored', 'seqlock', 'adjust-held-unfenced'] }).run();
-    const told = explainText(report.cells.slice(0, 1), 'adjust-held-unfenced', textStyle({}));
+    const report = await prepare({
+      only: ['explored', 'adjust-held-unfenced'],
+      reader: 'seqlock',
+    }).run();
+    expect(report).toMatchObject({ run: 1, unexpected: 0 });
+    const told = explainText(report, 'adjust-held-unfenced', textStyle({}));
     expect(told).toContain('seqlock against adjust-held-unfenced');
     expect(told).toContain('in program order');
     expect(told).toContain('broken rule: all that was stored is seen before the counter moves');
     expect(told).toMatch(/write TSC_ADJUST[\s\S]*returns \d+ at counter \d+; right is/);
     expect(told).toMatch(/still be in the store\s+buffer/);
   });
+});
+
+test('a reader is chosen by its protocol, or by its whole name', async () => {
+  const readersOf = async (options: HazardOptions): Promise<string[]> =>
+    (await prepare({ ...options, only: ['explored', 'count-aba', ...(options.only ?? [])] }).run()).cells.map(
+      readerName,
+    );
+  expect(await readersOf({ only: ['latch-window'] })).toEqual(['latch-window', 'latch-window+gen']);
+  expect(await readersOf({ only: ['latch-window+gen', 'latch+gen'] })).toEqual([
+    'latch+gen',
+    'latch-window+gen',
+  ]);
+  expect(await readersOf({ reader: 'latch-window' })).toEqual(['latch-window']);
+});
+
+test('evidence that cannot be had is told as that, and not as a hazard that cannot happen', async () => {
+  const report = await prepare({ only: ['explored', 'count-aba'], reader: 'latch', quick: true }).run();
+  const [cell] = report.cells;
+  const without: HazardReport = {
+    ...report,
+    cells: [{ ...(cell as Cell), evidence: 'stepped', verdict: 'not-applicable', cases: [] }],
+    unavailable: [{ evidence: 'stepped', reason: 'it is not built' }],
+  };
+  expect(explainText(without, 'count-aba', textStyle({}))).toContain('skipped: it is not built');
+  expect(hazardsMarkdown(without)).toContain('**Skipped**: stepped. it is not built.');
+  expect(text(without)).toContain('skipped stepped: it is not built');
 });
 
 describe('refused before anything is measured', () => {

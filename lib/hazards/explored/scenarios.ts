@@ -2,6 +2,7 @@ import { CLOCK_GROUPS, COPY_OFFSETS, type CopyNumber } from '../../page/clock-pa
 import { OWN_READERS } from '../../page/protocols/readers.js';
 import type { ReaderProgram } from '../../page/protocols/reading.js';
 import type { Program } from '../../page/steps.js';
+import { wrapU64 } from '../../units.js';
 import { hasWindow } from '../expected.js';
 import type { HazardName, MatrixReader, ProtocolName } from '../model.js';
 import { keepsByCounter, kernelLatchUpdate, naiveSeqlock } from './naive-writers.js';
@@ -247,22 +248,31 @@ function adjusting(making: Making, fenced: boolean): Writer {
 
 const INTERRUPTED = 'the counter jumps, in every CPU';
 
-/** The page of another host, all at once. */
-function anotherHost(reader: MatrixReader, equalCounts: boolean): WorldEvent {
+/** What the page of another host holds, in both copies. */
+const ANOTHERS = straight(ORIGIN + JUMP - LAG, 1);
+
+/** How far the count goes on in an update, where the copy that readers are sent to is the one before it was. */
+const AN_UPDATE: Readonly<Record<WrittenFor, bigint>> = { seqlock: 2n, latch: 1n, 'two-window': 7n };
+
+/**
+ * The page of another host, all at once, and its writer, if one publishes there. Its count is equal, or ahead, or behind
+ * by just as much as its next update makes up for.
+ */
+function anotherHost(reader: MatrixReader, counts: 'equal' | 'ahead' | 'behind'): WorldEvent {
   const page = writtenFor(reader.protocol);
-  const segment = straight(ORIGIN + JUMP - LAG, 1);
+  const segment = ANOTHERS;
   const copies: readonly CopyNumber[] = page === 'seqlock' ? [0] : [0, 1];
   return {
-    note: `the guest moves to another host: page, counter and generation are the other's, the count ${equalCounts ? 'is equal' : 'differs'}`,
+    note: `the guest moves to another host: page, counter and generation are the other's, the count is ${counts}`,
     newEpoch: true,
-    writer: 'stops',
+    writer: counts === 'behind' ? 'is replaced' : 'stops',
     current: [segment],
     words: (load) => {
       const count = load(COUNT_AT);
       // No host's page rests on an odd count.
       const resting = page === 'seqlock' && (count & 1n) !== 0n ? count + 1n : count;
       return new Map([
-        [COUNT_AT, equalCounts ? resting : resting + 4n],
+        [COUNT_AT, wrapU64(resting + { equal: 0n, ahead: 4n, behind: -AN_UPDATE[page] }[counts])],
         [GENERATION_AT, GENERATIONS[1]],
         ...copies.flatMap((copy) => wordsOf(copy, segment, GENERATIONS[1])),
       ]);
@@ -471,9 +481,30 @@ export function scenariosOf(
           // With equal counts only what lies inside the old window is a danger; else it may as well end.
           ...(hazard === 'migration-equal' ? {} : changingPage(making)),
           writer: straightUpdates(making, 1),
-          events: [anotherHost(reader, hazard === 'migration-equal')],
+          events: [anotherHost(reader, hazard === 'migration-equal' ? 'equal' : 'ahead')],
           lastTick: Number(SHORT),
         }),
+        ...(hazard === 'migration-equal'
+          ? []
+          : [
+              build(edits, {
+                reader,
+                variant: 'behind',
+                about:
+                  "the other host's count is behind, and its writer publishes: the count comes to the one first read",
+                varying: ['tag'],
+                events: [anotherHost(reader, 'behind')],
+                // The old host's page rests; the new one's writer knows its own.
+                writer: inTurn([]),
+                successor: inTurn([
+                  () =>
+                    update(making, { latest: ANOTHERS, copies: [ANOTHERS, ANOTHERS] }, (cycles) =>
+                      straight(cycles, 1),
+                    ),
+                ]),
+                lastTick: 2,
+              }),
+            ]),
       ];
     case 'migration-own-page':
       return [

@@ -179,10 +179,15 @@ export class World {
 
   /** Equal for equal states only. */
   key(state: State): string {
-    // What a successor would know follows from what was published and what is still in the buffer.
     const { reader, prior, sample, owed, began, prefetched, writer, words, buffer } = state;
     const { tick, epoch, events, current, seen } = state;
-    return `${reader.id},${prior?.id},${sample?.id},${owed},${began},${prefetched.id},${writer?.id},${words.id},${buffer.id},${tick},${epoch},${events},${current.id},${seen.id}`;
+    return `${reader.id},${prior?.id},${sample?.id},${owed},${began},${prefetched.id},${writer?.id},${words.id},${buffer.id},${tick},${epoch},${events},${current.id},${seen.id},${this.#knownKey(state.known)}`;
+  }
+
+  /** What a successor would know, where there can be one. */
+  #knownKey(known: Known | null): string {
+    if (this.#scenario.successor === null || known === null) return '';
+    return `${known.copies.map(keyOf).join()};${keyOf(known.latest)}`;
   }
 
   /** The end of the reader's read, if that is where it is and its counter has been read. */
@@ -246,7 +251,10 @@ export class World {
   }
 
   #bufferOf(list: readonly Pending[], overtaken: boolean): Buffer {
-    const key = list.map(({ at, value, level, current }) => `${at},${value},${level},${current?.id}`);
+    const key = list.map(
+      ({ at, value, release, level, current, known }) =>
+        `${at},${value},${release},${level},${current?.id},${this.#knownKey(known)}`,
+    );
     return this.#buffers.of(`${overtaken}|${key.join(';')}`, (id) => ({ id, list, overtaken }));
   }
 

@@ -27,9 +27,6 @@ export const CLOCK: OwnClockName = 'monotonic';
 /** The page's protocol, as its writer knows it. */
 export type WrittenFor = 'seqlock' | 'latch' | 'two-window';
 
-/** What a writer publishes next: by what it knows, by its counter and by the generation that it loaded before. */
-export type NextSegment = (known: Known, cycles: bigint, done: number) => Published;
-
 /** The words of a copy that holds `segment`; the other clocks have the same. */
 export function imageOf(segment: Published, tag: bigint): CopyImage {
   const group = { mult: segment.mult, fraction: 0n, shift: 0 };
