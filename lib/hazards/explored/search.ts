@@ -1,7 +1,8 @@
 import type { Trace } from '../model.js';
 import type { MemoryModel } from './model.js';
 import type { Scenario } from './scenario.js';
-import { type State, World } from './world.js';
+import { StateIndex } from './state-index.js';
+import { STATE_NUMBERS, type State, World } from './world.js';
 
 /** What an exploration found. */
 export interface Exploration {
@@ -35,7 +36,13 @@ export function explore(scenario: Scenario, model: MemoryModel, mostStates = MOS
   const world = new World(scenario, model);
   const start = world.start();
   const states: State[] = [start];
-  const numbers = new Map<string, number>([[world.key(start), 0]]);
+  const index = new StateIndex(STATE_NUMBERS);
+  const key = new Int32Array(STATE_NUMBERS);
+  const numberOf = (state: State): number => {
+    world.numbersInto(state, key);
+    return index.numberOf(key);
+  };
+  numberOf(start);
   const parents: number[] = [-1];
   const readerSteps: number[][] = [];
   const ends: Record<string, number> = {};
@@ -58,11 +65,8 @@ export function explore(scenario: Scenario, model: MemoryModel, mostStates = MOS
     const byReader: number[] = [];
     world.step(state, (next, isReaders) => {
       steps++;
-      const key = world.key(next);
-      let to = numbers.get(key);
-      if (to === undefined) {
-        to = states.length;
-        numbers.set(key, to);
+      const to = numberOf(next);
+      if (to === states.length) {
         states.push(next);
         parents.push(from);
       }
@@ -74,11 +78,10 @@ export function explore(scenario: Scenario, model: MemoryModel, mostStates = MOS
     if (last === null) return null;
     const path: number[] = [];
     for (let at = last.at; at >= 0; at = parents[at] as number) path.unshift(at);
-    const labels = path.slice(1).map((to, index) => {
-      const key = world.key(states[to] as State);
+    const labels = path.slice(1).map((to, place) => {
       let found = '';
-      world.step(states[path[index] as number] as State, (next, _, label) => {
-        if (found === '' && world.key(next) === key) found = label();
+      world.step(states[path[place] as number] as State, (next, _, label) => {
+        if (found === '' && numberOf(next) === to) found = label();
       });
       return found;
     });

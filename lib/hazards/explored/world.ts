@@ -33,6 +33,8 @@ class Pool<T extends Numbered> {
 
 interface Words extends Numbered {
   readonly values: ReadonlyMap<number, bigint>;
+  /** What they are after a store, by address and value, as far as that was asked. */
+  readonly stored: Map<number, Map<bigint, Words>>;
 }
 
 /** What readers are sent to, or were since a read began. */
@@ -54,7 +56,7 @@ interface Prior extends Numbered {
 }
 
 /** A store that is not yet seen by others. */
-interface Pending {
+interface Pending extends Numbered {
   readonly at: number;
   readonly value: bigint;
   readonly release: boolean;
@@ -135,6 +137,9 @@ function valueAt(segment: Published, cycles: bigint): bigint | null {
   return BigInt.asIntN(64, segment.whole + delta * segment.mult);
 }
 
+/** Numbers that tell a state from every other. */
+export const STATE_NUMBERS = 15;
+
 /** The steps that can be made in each state of a scenario, under a memory model. */
 export class World {
   readonly #scenario: Scenario;
@@ -144,6 +149,11 @@ export class World {
   readonly #readsUnfenced: boolean;
   readonly #updates = new Map<string, { update: Update; thread: Thread } | null>();
   readonly #writers = new Pool<WriterState>();
+  readonly #afterWriters = new Map<number, Map<bigint, WriterState>>();
+  readonly #pendings = new Pool<Pending>();
+  readonly #pendingsOf = new Map<number, Pending>();
+  readonly #knownIds = new Map<string, number>();
+  readonly #knownIdOf = new WeakMap<Known, number>();
   readonly #words = new Pool<Words>();
   readonly #segments = new Pool<Segments>();
   readonly #samples = new Pool<Sample>();
@@ -177,17 +187,36 @@ export class World {
     });
   }
 
-  /** Equal for equal states only. */
-  key(state: State): string {
-    const { reader, prior, sample, owed, began, prefetched, writer, words, buffer } = state;
-    const { tick, epoch, events, current, seen } = state;
-    return `${reader.id},${prior?.id},${sample?.id},${owed},${began},${prefetched.id},${writer?.id},${words.id},${buffer.id},${tick},${epoch},${events},${current.id},${seen.id},${this.#knownKey(state.known)}`;
+  /** Puts the numbers of a state into `out`: {@link STATE_NUMBERS} of them, equal for equal states only. */
+  numbersInto(state: State, out: Int32Array): void {
+    out[0] = state.reader.id;
+    out[1] = state.prior === null ? -1 : state.prior.id;
+    out[2] = state.sample === null ? -1 : state.sample.id;
+    out[3] = state.owed ?? -1;
+    out[4] = state.began ?? -1;
+    out[5] = state.prefetched.id;
+    out[6] = state.writer === null ? -1 : state.writer.id;
+    out[7] = state.words.id;
+    out[8] = state.buffer.id;
+    out[9] = state.tick;
+    out[10] = state.epoch;
+    out[11] = state.events;
+    out[12] = state.current.id;
+    out[13] = state.seen.id;
+    out[14] = this.#knownNumber(state.known);
   }
 
-  /** What a successor would know, where there can be one. */
-  #knownKey(known: Known | null): string {
-    if (this.#scenario.successor === null || known === null) return '';
-    return `${known.copies.map(keyOf).join()};${keyOf(known.latest)}`;
+  /** What a successor would know, as a number, where there can be one. */
+  #knownNumber(known: Known | null): number {
+    if (this.#scenario.successor === null || known === null) return -1;
+    let number = this.#knownIdOf.get(known);
+    if (number === undefined) {
+      const key = `${known.copies.map(keyOf).join()};${keyOf(known.latest)}`;
+      number = this.#knownIds.get(key) ?? this.#knownIds.size;
+      this.#knownIds.set(key, number);
+      this.#knownIdOf.set(known, number);
+    }
+    return number;
   }
 
   /** The end of the reader's read, if that is where it is and its counter has been read. */
@@ -239,7 +268,7 @@ export class World {
   }
 
   #wordsOf(values: ReadonlyMap<number, bigint>): Words {
-    return this.#words.of([...values.values()].join(), (id) => ({ id, values }));
+    return this.#words.of([...values.values()].join(), (id) => ({ id, values, stored: new Map() }));
   }
 
   #segmentsOf(list: readonly Published[]): Segments {
@@ -251,11 +280,8 @@ export class World {
   }
 
   #bufferOf(list: readonly Pending[], overtaken: boolean): Buffer {
-    const key = list.map(
-      ({ at, value, release, level, current, known }) =>
-        `${at},${value},${release},${level},${current?.id},${this.#knownKey(known)}`,
-    );
-    return this.#buffers.of(`${overtaken}|${key.join(';')}`, (id) => ({ id, list, overtaken }));
+    const key = list.map(({ id }) => id).join();
+    return this.#buffers.of(`${overtaken}|${key}`, (id) => ({ id, list, overtaken }));
   }
 
   #prefetchedOf(list: readonly (readonly [number, bigint])[]): Prefetched {
@@ -457,8 +483,18 @@ export class World {
   #afterWriter(state: State, writer: WriterState, answer: bigint): State {
     const { running } = writer;
     if (running === null) return state;
-    const moved = { ...running, state: running.thread.after(running.state, answer) };
-    return { ...state, writer: this.#writerOf({ ...writer, running: moved }) };
+    let answers = this.#afterWriters.get(writer.id);
+    if (answers === undefined) {
+      answers = new Map();
+      this.#afterWriters.set(writer.id, answers);
+    }
+    let next = answers.get(answer);
+    if (next === undefined) {
+      const moved = { ...running, state: running.thread.after(running.state, answer) };
+      next = this.#writerOf({ ...writer, running: moved });
+      answers.set(answer, next);
+    }
+    return { ...state, writer: next };
   }
 
   /**
@@ -492,22 +528,30 @@ export class World {
     }
   }
 
+  /** The store that a writer makes next. */
   #pendingOf(writer: WriterState, update: Update, at: ThreadState, after: State): Pending {
+    let pending = this.#pendingsOf.get(writer.id);
+    if (pending === undefined) {
+      pending = this.#newPending(writer, update, at, after);
+      this.#pendingsOf.set(writer.id, pending);
+    }
+    return pending;
+  }
+
+  #newPending(writer: WriterState, update: Update, at: ThreadState, after: State): Pending {
     const { access } = at;
     if (access.kind !== 'store') throw new TypeError('a store was expected');
     const isCount = access.at === COUNT_AT;
     const value = isCount ? access.value & this.#scenario.countMask : access.value;
     const offered = isCount ? update.offers(value, at.registers) : null;
     const next = after.writer?.running?.state;
-    return {
-      at: access.at,
-      value,
-      release: access.order === 'release',
-      level: writer.level,
-      current: offered === null ? null : this.#segmentsOf(offered),
-      known: next?.access.kind === 'end' ? update.known(next.registers) : null,
-      note: access.note,
-    };
+    const current = offered === null ? null : this.#segmentsOf(offered);
+    const known = next?.access.kind === 'end' ? update.known(next.registers) : null;
+    const release = access.order === 'release';
+    const { level } = writer;
+    const key = `${access.at},${value},${release},${level},${current?.id},${this.#knownNumber(known)}`;
+    const { at: where, note } = access;
+    return this.#pendings.of(key, (id) => ({ id, at: where, value, release, level, current, known, note }));
   }
 
   #stepWriter(state: State, writer: WriterState, on: OnStep): void {
@@ -536,9 +580,22 @@ export class World {
   }
 
   #commit(state: State, { at, value, current, known }: Pending): State {
-    const words = this.#wordsOf(new Map(state.words.values).set(at, value));
-    const next = { ...state, words, known: known ?? state.known };
+    const next = { ...state, words: this.#stored(state.words, at, value), known: known ?? state.known };
     return current === null ? next : this.#withCurrent(next, current);
+  }
+
+  #stored(words: Words, at: number, value: bigint): Words {
+    let values = words.stored.get(at);
+    if (values === undefined) {
+      values = new Map();
+      words.stored.set(at, values);
+    }
+    let next = values.get(value);
+    if (next === undefined) {
+      next = this.#wordsOf(new Map(words.values).set(at, value));
+      values.set(value, next);
+    }
+    return next;
   }
 
   #withCurrent(state: State, current: Segments): State {
