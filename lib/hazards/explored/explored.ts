@@ -5,26 +5,16 @@ import type { Scenario } from './scenario.js';
 import { type ScenarioEdits, scenariosOf } from './scenarios.js';
 import { type Exploration, explore } from './search.js';
 
-/** Hazards in which a fence, or its absence, can be what decides: what the weak model is for. */
-const FENCED: readonly HazardName[] = ['update', 'adjust-held', 'adjust-held-unfenced', 'migration-own-page'];
-
-function modelsOf({ protocol }: MatrixReader, hazard: HazardName, quick: boolean): readonly MemoryModel[] {
+function modelsOf({ protocol }: MatrixReader, quick: boolean): readonly MemoryModel[] {
   if (quick) return [MAIN_MODEL];
-  // What is broken in order is broken out of order.
-  const weak = FENCED.includes(hazard) && !protocol.startsWith('literal');
-  return weak ? MEMORY_MODELS : ['sc', 'tso'];
+  // The sketches are here for being unsafe. What happens in order can happen out of order too, so that they stay that.
+  return protocol.startsWith('literal') ? ['sc', 'tso'] : MEMORY_MODELS;
 }
 
 /** Updates of a writer that publishes again and again: as many as can be exhausted in some seconds. */
-function updatesOf(
-  { protocol }: MatrixReader,
-  hazard: HazardName,
-  model: MemoryModel,
-  isMain: boolean,
-  quick: boolean,
-): number {
-  if (model === 'weak') return protocol === 'two-window' || hazard === 'migration-own-page' ? 1 : 2;
-  return model === 'sc' && isMain && !quick && !protocol.startsWith('literal') ? 3 : 2;
+function updatesOf({ protocol }: MatrixReader, model: MemoryModel, isMain: boolean, quick: boolean): number {
+  if (model === 'weak') return isMain && protocol !== 'two-window' ? 2 : 1;
+  return isMain && !quick && !protocol.startsWith('literal') ? 3 : 2;
 }
 
 /** The model whose verdict is the cell's: that of the processors that this is for. */
@@ -85,11 +75,10 @@ export function exploreHazard(
   options: ExploreOptions = {},
 ): ExploredCase[] {
   const { quick = false, known = new Map<string, ExploredCase>(), edits = {} } = options;
-  return modelsOf(reader, hazard, quick).flatMap((model) => {
+  return modelsOf(reader, quick).flatMap((model) => {
     const variants = scenariosOf(reader, hazard, 2, edits).length;
-    // The weak model is for fences, which variants of what a writer publishes, and when, do not change.
-    return Array.from({ length: quick || model === 'weak' ? 1 : variants }, (_, variant) => {
-      const updates = updatesOf(reader, hazard, model, variant === 0, quick);
+    return Array.from({ length: quick ? 1 : variants }, (_, variant) => {
+      const updates = updatesOf(reader, model, variant === 0, quick);
       const scenario = scenariosOf(reader, hazard, updates, edits)[variant] as Scenario;
       const key = sharedKey(reader, hazard, scenario, model);
       const found = key === null ? undefined : known.get(key);

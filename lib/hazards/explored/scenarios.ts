@@ -337,9 +337,9 @@ export function scenariosOf(
           ...changing,
           about: 'the writer stands at any of its stores, while time passes',
           ...usualPage(making),
-          writer: usualUpdates(making, Math.min(2, updates)),
+          writer: usualUpdates(making, updates),
           events: hazard === 'writer-killed' ? [{ note: 'the writer dies', writer: 'stops' }] : [],
-          lastTick: page === 'two-window' ? 4 : Number(SHORT),
+          lastTick: page === 'two-window' ? 2 * updates : Number(SHORT),
         }),
       ];
     case 'writer-restarted': {
@@ -513,7 +513,7 @@ export function scenariosOf(
           about:
             'counter and generation change at once, the page comes along, and its writer publishes again',
           varying: ['tag'],
-          writer: straightUpdates(making, Math.min(2, updates)),
+          writer: straightUpdates(making, updates),
           events: [
             { ...newGeneration, note: 'the guest moves: counter and generation change', newEpoch: true },
           ],

@@ -150,6 +150,8 @@ export class World {
   readonly #updates = new Map<string, { update: Update; thread: Thread } | null>();
   readonly #writers = new Pool<WriterState>();
   readonly #afterWriters = new Map<number, Map<bigint, WriterState>>();
+  readonly #nextWriters = new Map<number, WriterState>();
+  readonly #seenWith = new Map<number, Map<number, Segments>>();
   readonly #pendings = new Pool<Pending>();
   readonly #pendingsOf = new Map<number, Pending>();
   readonly #knownIds = new Map<string, number>();
@@ -520,8 +522,13 @@ export class World {
       } else if (access.kind === 'fence' && state.buffer.list.length === 0) {
         state = this.#afterWriter(state, writer, 0n);
       } else if (access.kind === 'end') {
-        const known = update.known(at.registers);
-        state = { ...state, writer: this.#writerAt(writer.writer, writer.done + 1, known, writer.level) };
+        let next = this.#nextWriters.get(writer.id);
+        if (next === undefined) {
+          const known = update.known(at.registers);
+          next = this.#writerAt(writer.writer, writer.done + 1, known, writer.level);
+          this.#nextWriters.set(writer.id, next);
+        }
+        state = { ...state, writer: next };
       } else {
         return state;
       }
@@ -600,9 +607,19 @@ export class World {
 
   #withCurrent(state: State, current: Segments): State {
     if (this.#model === 'sc') return { ...state, current, seen: current };
-    const known = new Set(state.seen.list.map(keyOf));
-    const fresh = current.list.filter((segment) => !known.has(keyOf(segment)));
-    return { ...state, current, seen: this.#segmentsOf([...state.seen.list, ...fresh]) };
+    let known = this.#seenWith.get(state.seen.id);
+    if (known === undefined) {
+      known = new Map();
+      this.#seenWith.set(state.seen.id, known);
+    }
+    let seen = known.get(current.id);
+    if (seen === undefined) {
+      const keys = new Set(state.seen.list.map(keyOf));
+      const fresh = current.list.filter((segment) => !keys.has(keyOf(segment)));
+      seen = this.#segmentsOf([...state.seen.list, ...fresh]);
+      known.set(current.id, seen);
+    }
+    return { ...state, current, seen };
   }
 
   #drain(state: State, on: OnStep): void {
