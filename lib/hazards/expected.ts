@@ -80,11 +80,11 @@ function ofSound(
   variant: string,
 ): CellVerdict {
   const tagged = native.generation === 'tagged';
-  if (variant === 'naive') return 'unsafe';
+  if (variant === 'naive' || variant === 'one held') return 'unsafe';
+  const ofRates = protocol === 'seqlock' || protocol === 'two-window' ? 'safe' : 'lags';
   if (PUBLISHING.includes(hazard)) {
     if (variant === 'windows touch') return 'safe';
-    if (variant !== 'main') return 'lags';
-    return protocol === 'seqlock' || protocol === 'two-window' ? 'safe' : 'lags';
+    return variant === 'main' || variant === 'bounded' ? ofRates : 'lags';
   }
   switch (hazard) {
     case 'counter-behind':
@@ -96,9 +96,11 @@ function ofSound(
     case 'adjust-held-unfenced':
       return 'safe';
     case 'migration-different':
+      if (variant === 'rates change') return ofRates;
       return variant === 'behind' && !generation ? 'unsafe' : 'safe';
     case 'migration-equal':
-      return generation ? 'safe' : 'unsafe';
+      if (!generation) return 'unsafe';
+      return variant === 'rates change' ? ofRates : 'safe';
     case 'migration-own-page':
       return tagged ? 'safe' : 'unsafe';
     case 'generation-early':
@@ -135,7 +137,8 @@ export function expectedExplored(
   // A counter that is read before the base, by a reader that does not look at windows.
   if (hazard === 'counter-unfenced' && !hasWindow(protocol)) return 'unsafe';
   // The count may be loaded again before the counter is read.
-  return protocol === 'seqlock' && PUBLISHING.includes(hazard) && inOrder === 'safe' ? 'lags' : inOrder;
+  const isOrdered = PUBLISHING.includes(hazard) || variant === 'rates change';
+  return protocol === 'seqlock' && isOrdered && inOrder === 'safe' ? 'lags' : inOrder;
 }
 
 /** What the follow-up's sketch comes through by never ending: the page stands still while it is stepped. */

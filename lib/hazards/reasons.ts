@@ -17,7 +17,7 @@ export const REASONS: Readonly<Record<HazardName, string>> = {
   'counter-wrapped':
     "Through zero inside a window nothing happens, since all differences are modulo 2^64. Back into a window nobody can tell the second time from the first: a rule is broken, and every reader is wrong. (The follow-up's sketch never returns while the count stands.)",
   'adjust-held':
-    'Held means that the copy readers are sent to is one that refuses: for a seqlock the odd count does it, for the others a copy that refuses is published first. Holding the writer back is not enough, since readers of a latch go on with the other copy. A reader that took the old copy and then the moved counter finds another count.',
+    'Held means that the copy readers are sent to is one that refuses: for a seqlock the odd count does it, for the others a copy that refuses is published first. Holding the writer back is not enough, since readers of a latch go on with the other copy. A reader that took the old copy and then the moved counter finds another count. Where one copy alone refuses (one held: of a latch the copy that nobody is sent to, of two windows the one beside the copy in use) readers go on with the other, and with the moved counter.',
   'adjust-held-unfenced':
     'Without a full fence the store that holds readers back can still be in the store buffer when the counter moves: then the count is unchanged, the old copy is believed with the new counter. In program order alone nothing is wrong, which is why only the memory models show it, and neither single steps nor, in any reasonable time, threads.',
   'adjust-unheld':
@@ -27,7 +27,7 @@ export const REASONS: Readonly<Record<HazardName, string>> = {
   'migration-different':
     "The second load of the count differs from the first, and the read is made again. That holds only while the counts differ, which nothing promises: no specification says that two hosts' counts must, and a count that is behind comes to the one first read when its own writer publishes: a reader without a generation then takes a copy that is half the one host's. With one it is refused, if the generation is loaded before the count.",
   'migration-equal':
-    "The race of the mail: begun on one host, ended on the other, with equal counts. Old words with the new counter, or words of both: another host's time. A generation that changes with the host is seen, be it compared with the copy's tag or only with itself, since the page is the new host's and its tags are too.",
+    "The race of the mail: begun on one host, ended on the other, with equal counts. Old words with the new counter, or words of both: another host's time. A generation that changes with the host is seen, be it compared with the copy's tag or only with itself, since the page is the new host's and its tags are too. Where the rates change before (rates change), a latch lags as it does under any update: that is no matter of migration.",
   'migration-own-page':
     "The page lies in the guest's memory, and comes along: its count never changes. A reader that starts afterwards sees the same new generation twice, so that comparing the generation with itself finds nothing; only the tag of the copy tells that it was computed for another counter. Every reader is refused until the writer has published again.",
   'generation-late':

@@ -5,7 +5,8 @@ import { type Host, type HostSummary, summarizeHost } from '../host/host.js';
 import { isU64 } from '../units.js';
 import { exploredCell, notApplicable, steppedCell, stressedCell } from './cells.js';
 import { STRESSED } from './expected.js';
-import { type ExploredCase, exploreHazard } from './explored/explored.js';
+import { exploreAll, reportName } from './explored/explore-all.js';
+import type { ExploredReport } from './explored/explore-thread.js';
 import {
   type Cell,
   EVIDENCE_KINDS,
@@ -57,8 +58,8 @@ const AMOUNTS = {
   default: { milliseconds: 100, kills: 125 },
 } as const;
 
-/** The stepper's process is looked after so often, so that Ctrl-C is answered. */
-const STEPPER_POLL_MS = 50;
+/** What runs beside us is looked after so often, so that Ctrl-C is answered. */
+const POLL_MS = 50;
 
 /** Names as {@link HazardOptions.only} takes them, apart by what they name. */
 interface Selection {
@@ -133,14 +134,32 @@ interface Task {
   breathe(what: string): Promise<void>;
 }
 
-async function exploreAll({ readers, hazards, quick, cells, breathe }: Task): Promise<void> {
-  const known = new Map<string, ExploredCase>();
-  for (const reader of readers) {
-    for (const hazard of hazards) {
-      await breathe(`explored: ${readerName(reader)} ${hazard}`);
-      cells.push(exploredCell(reader, hazard, exploreHazard(reader, hazard, { quick, known })));
-    }
+/** Explores beside this thread, which goes on breathing. */
+async function runExplorer(task: Task, stop: AbortController): Promise<void> {
+  const { readers, hazards, quick, cpus, cells, breathe } = task;
+  let latest = 'explored';
+  let ended = false;
+  const exploring = exploreAll(
+    readers,
+    hazards,
+    quick,
+    Math.min(2, cpus.length),
+    onCell,
+    stop.signal,
+  ).finally(() => {
+    ended = true;
+  });
+  function onCell(report: ExploredReport): void {
+    latest = `explored: ${reportName(report)}`;
+    cells.push(exploredCell(MATRIX_READERS[report.reader] as MatrixReader, report.hazard, report.cases));
   }
+  // Awaited below.
+  exploring.catch(() => undefined);
+  while (!ended) {
+    await breathe(latest);
+    await sleep(POLL_MS);
+  }
+  await exploring;
 }
 
 /** Starts the stepper, which runs beside us; what is returned waits for it. */
@@ -163,7 +182,7 @@ function startStepping(task: Task, signal: AbortSignal): () => Promise<void> {
   return async () => {
     while (!ended) {
       await breathe('stepped: every instruction of every reader');
-      await sleep(STEPPER_POLL_MS);
+      await sleep(POLL_MS);
     }
     const found = steppedCells(await lines);
     for (const reader of readers) {
@@ -229,7 +248,7 @@ async function runHazards(
   try {
     // The stepper is a process of its own, with a CPU of its own where there are two: beside the explorer, not the stress.
     const stepped = selection.evidence.has('stepped') ? startStepping(task, stop.signal) : null;
-    if (selection.evidence.has('explored')) await exploreAll(task);
+    if (selection.evidence.has('explored')) await runExplorer(task, stop);
     try {
       await stepped?.();
     } catch (error) {
@@ -245,6 +264,12 @@ async function runHazards(
   } finally {
     stop.abort();
   }
+  // Found in no order.
+  const place = ({ evidence, protocol, generation, hazard }: Cell): number =>
+    EVIDENCE_KINDS.indexOf(evidence) * 1e4 +
+    MATRIX_READERS.findIndex((one) => one.protocol === protocol && one.generation === generation) * 100 +
+    HAZARD_NAMES.indexOf(hazard);
+  cells.sort((a, b) => place(a) - place(b));
   const applicable = cells.filter(({ verdict }) => verdict !== 'not-applicable');
   return {
     startedAt,

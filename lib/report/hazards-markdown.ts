@@ -135,21 +135,26 @@ was current, or from outside its window. What a reader does *meanwhile* is the s
 *refuses* (it can end without), *waits* (it goes on for as long as the writer stands, up to its bound).
 
 **Evidence.** *Explored*: every interleaving of the reader's steps with the writer's and the world's, in program order, under
-x86-TSO with a counter that moves, and (where a fence can be what decides) under a weaker model; the first word of a cell is
-x86-TSO's. *Stepped*: the compiled reader, one instruction at a time, with the hazard before every instruction, narrow and wide;
+x86-TSO with a counter that moves, and under a weaker model, in which stores and loads are reordered; the first word of a cell
+is x86-TSO's. The sketches are not explored under the weaker one: what happens in order can happen out of order, too. *Stepped*: the compiled reader, one instruction at a time, with the hazard before every instruction, narrow and wide;
 single steps see no reordering. *Stressed*: threads and killed processes on the real counter; what is given is what a
 reader is held to, since threads need not be caught at what they may do. A dot: this evidence cannot make it happen.
 
 **Right** means: there is an instant of the read at which the segment was published and not superseded, and computed for
-the counter as it was then, with that counter in its window. Where a model lets the counter move, the instant of the counter
-may be another one of the same read.
+the counter as it was then, with that counter in its window. The instant of the counter may be another one of the same read.
 
-Some steps are not told apart, which loses nothing: those that touch nothing shared are made with the step before them;
-time passes where the counter is read; two reads are made one after the other, on two CPUs, since readers store nothing
-and cannot see each other; bounds on tries are far beyond what is explored. What bounds the exploration is said here: a
-writer publishes up to three times in program order (\`update\`), else once or twice; order is looked at where a writer
-changes the rate, elsewhere what is right; the weaker model is explored where a fence of ours can be what decides, with one
-load of the reader ahead of its turn at a time, and its other cells are dots; a writer's counter is fenced.`;
+**What is left out loses nothing.** Steps that touch nothing shared are made with the step before them, since they commute
+with every other step. Time passes where the counter is read, since nothing else sees it. Two reads are made one after the
+other, on two CPUs, and never at once, since readers store nothing and so cannot see each other. A second read is made where
+rates change; elsewhere the values of an epoch of the counter lie on one line, and if right are in order, since the second
+read's counter is the later one. Across a change of the generation no order is promised. A reader whose pages' generation never
+changes is one with the reader that does not look at it. Bounds on tries are beyond what is explored, but in the variant
+*bounded*. Whether a *writer's* counter is fenced decides nothing: an early one makes a base early, by which a seqlock lags,
+as it does by its reader already, and nothing moves across an interrupt.
+
+**What bounds it.** A writer that goes on publishes three times in the main variants, in order and under x86-TSO, twice in the
+others and in those of the sketches; under the weaker model twice in main variants and once in the others and where two windows
+are offered. Under the weaker model a reader has one load at a time ahead of its turn.`;
 
 /** The matrix with its reasons, as Markdown: the same wherever the readers are the same, whatever was counted. */
 export function hazardsMarkdown({ cells, unavailable, quick }: HazardReport): string {

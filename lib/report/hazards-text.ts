@@ -179,7 +179,7 @@ function sizeLine(kind: EvidenceKind, cells: readonly Cell[], style: TextStyle):
   const title = style.colors.bold(kind);
   switch (kind) {
     case 'explored':
-      return `${title}  ${sum('states')} states and ${sum('steps')} steps between them: all there are`;
+      return `${title}  ${sum('states')} states and ${sum('steps')} steps between them: every one within the bounds`;
     case 'stepped':
       return `${title}   ${sum('runs')} runs, the hazard before every instruction of the compiled readers`;
     case 'stressed':

@@ -234,7 +234,7 @@ const READERS: readonly Omit<Mutant, 'side'>[] = [
     what: 'the counter is read after the count was loaded again',
     reader: LATCH,
     steps: move('read the counter', 'after', RECHECK),
-    explored: explored('update', 'unsafe'),
+    explored: explored('adjust-held', 'unsafe'),
     native: {
       file: 'readers/latch.h',
       changes: [

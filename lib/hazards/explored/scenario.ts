@@ -72,8 +72,13 @@ export interface Scenario {
   readonly current: readonly Published[];
   /** What the count is kept modulo: all ones, but where it is to come back. */
   readonly countMask: bigint;
-  /** Whether rates change, so that values need not be one function of the counter. */
+  /**
+   * Whether a second read is made after the first. Without it nothing is lost where all segments of an epoch lie on one line:
+   * then values that are right are one function of the counter, and the second read's counter is the later one.
+   */
   readonly ordered: boolean;
+  /** Whether the reader's bounds on tries and waits can be reached; else they are beyond all that is explored. */
+  readonly bounded: boolean;
 }
 
 /** The word by which a writer moves the counter: no word of the page, and written through to every CPU at once. */

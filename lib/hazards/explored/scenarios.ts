@@ -43,6 +43,8 @@ const SLOWER = 500n;
 const GENERATIONS = [7n, 8n] as const;
 /** Beyond what is explored: see the search. */
 const NO_BOUND = 2 ** 40;
+/** Tries, and waits, of a reader whose bounds are to be reached. */
+const LOW_BOUND = 2;
 
 /** The page that a protocol's readers read. */
 function writtenFor(protocol: ProtocolName): WrittenFor {
@@ -80,6 +82,7 @@ interface Build {
   readonly varying?: readonly ('mult' | 'maxDelta' | 'tag')[];
   readonly countMask?: bigint;
   readonly ordered?: boolean;
+  readonly bounded?: boolean;
 }
 
 function build(edits: ScenarioEdits, options: Build): Scenario {
@@ -119,8 +122,8 @@ function build(edits: ScenarioEdits, options: Build): Scenario {
     generation: native.generation,
     arithmetic: 'wide',
     initialNs: NO_VALUE,
-    mostTries: NO_BOUND,
-    mostSpins: NO_BOUND,
+    mostTries: options.bounded === true ? LOW_BOUND : NO_BOUND,
+    mostSpins: options.bounded === true ? LOW_BOUND : NO_BOUND,
     counterFenced: options.counterFenced ?? true,
   });
   const asProgram = program as unknown as Program;
@@ -140,6 +143,7 @@ function build(edits: ScenarioEdits, options: Build): Scenario {
     current: [first],
     countMask: options.countMask ?? (1n << 64n) - 1n,
     ordered: options.ordered ?? false,
+    bounded: options.bounded ?? false,
   };
 }
 
@@ -228,8 +232,14 @@ function touchingUpdates(making: Making, number: number): Writer {
   );
 }
 
+/** An update of a latch that leaves readers where they are. */
+const withoutFlip: ProgramEdit = (program) => {
+  const steps = program.steps.filter(({ note }) => note !== 'flip the count');
+  return { ...program, steps } as unknown as Program;
+};
+
 /** Holds readers back, moves the counter, and publishes anew: as docs/clock-page.md says. */
-function adjusting(making: Making, fenced: boolean): Writer {
+function adjusting(making: Making, fenced: boolean, isWhole = true): Writer {
   const publish =
     (by: Making, more: UpdateChoice = {}) =>
     (known: Known): Update =>
@@ -242,7 +252,9 @@ function adjusting(making: Making, fenced: boolean): Writer {
     };
     return inTurn([publish({ ...making, edit }, { fence: fenced ? 'full' : 'release' })]);
   }
-  const hold = (known: Known): Update => update(making, known, () => refusing(known.latest, making.windowed));
+  const by = isWhole || making.page !== 'latch' ? making : { ...making, edit: withoutFlip };
+  const hold = (known: Known): Update =>
+    update(by, known, () => refusing(known.latest, making.windowed), { overlap: isWhole });
   return inTurn([hold, (known) => adjustment(known, fenced), publish(making)]);
 }
 
@@ -316,11 +328,26 @@ export function scenariosOf(
         writer: changingUpdates(making, updates),
         lastTick: 3,
       });
-      if (page === 'two-window') return [touching, overlapping];
-      if (windowed) return [overlapping, touching];
-      if (protocol !== 'seqlock') return [overlapping];
+      const bounded =
+        hazard === 'update'
+          ? [
+              build(edits, {
+                ...common,
+                variant: 'bounded',
+                about: `as main, and the reader gives up after ${LOW_BOUND} tries, or ${LOW_BOUND} waits`,
+                ...usualPage(making),
+                writer: usualUpdates(making, Math.min(2, updates)),
+                lastTick: page === 'two-window' ? 4 : 3,
+                bounded: true,
+              }),
+            ]
+          : [];
+      if (page === 'two-window') return [touching, overlapping, ...bounded];
+      if (windowed) return [overlapping, touching, ...bounded];
+      if (protocol !== 'seqlock') return [overlapping, ...bounded];
       return [
         overlapping,
+        ...bounded,
         build(edits, {
           ...common,
           variant: 'counter before',
@@ -458,6 +485,17 @@ export function scenariosOf(
           origins: [ORIGIN + JUMP, ORIGIN],
           first: straight(ORIGIN - LAG, 0),
         }),
+        ...(page === 'seqlock'
+          ? []
+          : [
+              build(edits, {
+                ...common,
+                variant: 'one held',
+                about: 'one copy refuses while the counter is moved; readers may use the other one',
+                brokenRule: 'both copies refuse while the counter is moved',
+                writer: adjusting(making, fenced, false),
+              }),
+            ]),
       ];
     }
     case 'adjust-unheld':
@@ -481,6 +519,16 @@ export function scenariosOf(
           // With equal counts only what lies inside the old window is a danger; else it may as well end.
           ...(hazard === 'migration-equal' ? {} : changingPage(making)),
           writer: straightUpdates(making, 1),
+          events: [anotherHost(reader, hazard === 'migration-equal' ? 'equal' : 'ahead')],
+          lastTick: Number(SHORT),
+        }),
+        build(edits, {
+          ...changing,
+          variant: 'rates change',
+          about: 'the same, and the writer of the host before publishes other rates',
+          varying: ['mult', 'tag', 'maxDelta'],
+          ...usualPage(making),
+          writer: usualUpdates(making, 1),
           events: [anotherHost(reader, hazard === 'migration-equal' ? 'equal' : 'ahead')],
           lastTick: Number(SHORT),
         }),

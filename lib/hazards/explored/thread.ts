@@ -42,8 +42,8 @@ export interface PrivateWords {
 }
 
 /**
- * Registers that only count towards a bound. The bounds of readers are far beyond what is explored, so that the counts
- * decide nothing, and states that differ in them alone are one.
+ * Registers that only count towards a bound. Where the bounds of readers are far beyond what is explored, the counts decide
+ * nothing, and states that differ in them alone are one.
  */
 const COUNTING = ['retries', 'tries'] as const;
 
@@ -58,17 +58,20 @@ export class Thread {
   readonly #next = new Map<number, Map<bigint, ThreadState>>();
   /** Registers that one try leaves to the next. */
   readonly #kept: readonly string[] | null;
+  readonly #counts: boolean;
   readonly #start: ThreadState;
 
   /**
    * @param kept of a reader: the registers that one try leaves to the next, and the last one to whoever reads; a try writes
    *   every other one before it reads it, so that states between tries, or at the end, which differ in those alone are one.
    *   Null: nothing is known of that.
+   * @param counts whether the registers that count towards a bound decide something
    */
-  constructor(program: Program, words: PrivateWords, kept: readonly string[] | null = null) {
+  constructor(program: Program, words: PrivateWords, kept: readonly string[] | null = null, counts = false) {
     this.program = program;
     this.#words = words;
     this.#kept = kept;
+    this.#counts = counts;
     this.#start = this.#settle(startOf(this.program));
   }
 
@@ -145,10 +148,11 @@ export class Thread {
 
   #intern(state: StepState, access: Access): ThreadState {
     const registers: Record<string, bigint> = { ...state.registers };
-    for (const name of COUNTING) if (name in registers) registers[name] = 0n;
+    if (!this.#counts) for (const name of COUNTING) if (name in registers) registers[name] = 0n;
     if (this.#kept !== null && (access.kind === 'end' || state.pc === this.#start?.pc)) {
       for (const name of Object.keys(registers)) {
-        if (!this.#kept.includes(name)) registers[name] = this.#start?.registers[name] ?? 0n;
+        const isCount = this.#counts && access.kind !== 'end' && COUNTING.some((count) => count === name);
+        if (!isCount && !this.#kept.includes(name)) registers[name] = this.#start?.registers[name] ?? 0n;
       }
     }
     const key = `${state.pc}|${Object.values(registers).join(',')}`;

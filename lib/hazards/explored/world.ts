@@ -42,11 +42,10 @@ interface Segments extends Numbered {
   readonly list: readonly Published[];
 }
 
-/** A reading of the counter: when, and what was current then; null where that is not asked. */
+/** A reading of the counter. */
 interface Sample extends Numbered {
   readonly tick: number;
   readonly epoch: number;
-  readonly current: Segments | null;
 }
 
 /** The value of the first read, once it has ended. */
@@ -111,7 +110,7 @@ export interface State {
   /** Events that have happened. */
   readonly events: number;
   readonly current: Segments;
-  /** All that was current since the read began; under `sc` the same as `current`. */
+  /** All that was current since the read began. */
   readonly seen: Segments;
 }
 
@@ -168,7 +167,8 @@ export class World {
     this.#scenario = scenario;
     this.#model = model;
     this.#constant = new Map([...scenario.words].filter(([at]) => !scenario.shared.has(at)));
-    this.#reader = new Thread(scenario.reader, { constant: this.#constant, isUnread: () => false }, ['ns']);
+    const words = { constant: this.#constant, isUnread: () => false };
+    this.#reader = new Thread(scenario.reader, words, ['ns'], scenario.bounded);
     this.#readsUnfenced = scenario.reader.steps.some((step) => step.kind === 'counter' && !step.fenced);
   }
 
@@ -234,8 +234,9 @@ export class World {
     if (ns === NO_VALUE) return 'returns without a value';
     if (sample === null) return `returns ${ns} without a counter`;
     const cycles = this.#cyclesAt(sample.tick, sample.epoch);
-    // Where the counter moves, the instant at which it is read need not be one at which the copy was current.
-    const right = (sample.current ?? seen).list
+    // The design's word for right: current at some instant of the read, not just when the counter was read, which where it
+    // moves is no instant of the program's.
+    const right = seen.list
       .filter((segment) => segment.epoch === sample.epoch)
       .map((segment) => valueAt(segment, cycles));
     if (right.includes(ns)) return null;
@@ -243,7 +244,11 @@ export class World {
     return `returns ${ns} at counter ${cycles}; right is ${values.length === 0 ? 'no value' : values.join(' or ')}`;
   }
 
-  /** How the value that the second reader returns here is below the first's; null if it is not. */
+  /**
+   * How the value that the second reader returns here is below the first's; null if it is not. Across epochs nothing is
+   * compared: where the generation changes with them no order is promised, and where it does not (a counter that is moved
+   * with readers held back) all that was current before is wrong after, so that only the writer's choice of a line is left.
+   */
   disorder(state: State): string | null {
     const { reader, prior, sample } = state;
     if (prior === null || sample === null || this.endOf(state) !== 'value') return null;
@@ -277,8 +282,8 @@ export class World {
     return this.#segments.of(list.map(keyOf).join(';'), (id) => ({ id, list }));
   }
 
-  #sampleOf(tick: number, epoch: number, current: Segments | null): Sample {
-    return this.#samples.of(`${tick},${epoch},${current?.id}`, (id) => ({ id, tick, epoch, current }));
+  #sampleOf(tick: number, epoch: number): Sample {
+    return this.#samples.of(`${tick},${epoch}`, (id) => ({ id, tick, epoch }));
   }
 
   #bufferOf(list: readonly Pending[], overtaken: boolean): Buffer {
@@ -344,17 +349,17 @@ export class World {
   }
 
   #readCounter(state: State, note: string, on: OnStep): void {
-    const { epoch, current } = state;
+    const { epoch } = state;
     for (let tick = state.began ?? state.tick; tick <= this.#scenario.lastTick; tick++) {
       const cycles = this.#cyclesAt(tick, epoch);
       const after = this.#readerAfter(state, cycles);
       if (this.#model === 'sc') {
-        const sample = this.#sampleOf(tick, epoch, current);
+        const sample = this.#sampleOf(tick, epoch);
         on({ ...state, ...after, sample, tick }, true, () => `${this.#who(state)}: ${note}: ${cycles}`);
         continue;
       }
       // It may be read later than this, after loads that stand behind it: time need not have come so far yet.
-      const sample = this.#sampleOf(tick, epoch, null);
+      const sample = this.#sampleOf(tick, epoch);
       const owed = tick > state.tick ? tick : null;
       const when = tick === state.tick ? '' : tick < state.tick ? ', as it was before' : ', now or later';
       on({ ...state, ...after, sample, owed }, true, () => `${this.#who(state)}: ${note}: ${cycles}${when}`);
@@ -606,7 +611,6 @@ export class World {
   }
 
   #withCurrent(state: State, current: Segments): State {
-    if (this.#model === 'sc') return { ...state, current, seen: current };
     let known = this.#seenWith.get(state.seen.id);
     if (known === undefined) {
       known = new Map();
