@@ -5,8 +5,7 @@ import { type Host, type HostSummary, summarizeHost } from '../host/host.js';
 import { isU64 } from '../units.js';
 import { exploredCell, notApplicable, steppedCell, stressedCell } from './cells.js';
 import { STRESSED } from './expected.js';
-import { exploreAll, reportName } from './explored/explore-all.js';
-import type { ExploredReport } from './explored/explore-thread.js';
+import { type ExploredCell, exploreAll } from './explored/explore-all.js';
 import {
   type Cell,
   EVIDENCE_KINDS,
@@ -149,9 +148,9 @@ async function runExplorer(task: Task, stop: AbortController): Promise<void> {
   ).finally(() => {
     ended = true;
   });
-  function onCell(report: ExploredReport): void {
-    latest = `explored: ${reportName(report)}`;
-    cells.push(exploredCell(MATRIX_READERS[report.reader] as MatrixReader, report.hazard, report.cases));
+  function onCell({ reader, hazard, cases }: ExploredCell): void {
+    latest = `explored: ${readerName(reader)} ${hazard}`;
+    cells.push(exploredCell(reader, hazard, cases));
   }
   // Awaited below.
   exploring.catch(() => undefined);

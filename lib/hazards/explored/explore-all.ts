@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { LatchclockError } from '../../errors.js';
-import { type HazardName, MATRIX_READERS, type MatrixReader, readerName } from '../model.js';
+import { type HazardName, MATRIX_READERS, type MatrixReader } from '../model.js';
 import type { ExploredReport, ExploreTask } from './explore-thread.js';
+import type { ExploredCase } from './explored.js';
 
 /** The compiled thread, from the sources as from what is shipped. */
 const THREAD = new URL('../../../dist/hazards/explored/explore-thread.js', import.meta.url);
@@ -9,7 +10,14 @@ const THREAD = new URL('../../../dist/hazards/explored/explore-thread.js', impor
 /** Hazards that are one and the same where nothing moves. */
 const TOGETHER: readonly HazardName[] = ['update', 'counter-unfenced'];
 
-/** The cells apart into tasks that have nothing in common, the longest first. */
+/** What was found of a cell. Cases that are one exploration for several cells are one object. */
+export interface ExploredCell {
+  readonly reader: MatrixReader;
+  readonly hazard: HazardName;
+  readonly cases: readonly ExploredCase[];
+}
+
+/** The cells apart into tasks that have nothing in common: the protocol that takes longest first, and of it the quick ones. */
 function tasksOf(
   readers: readonly MatrixReader[],
   hazards: readonly HazardName[],
@@ -19,9 +27,8 @@ function tasksOf(
   const protocolOf = (place: number): string => (MATRIX_READERS[place] as MatrixReader).native.protocol;
   const protocols = [...new Set(places.map(protocolOf))];
   const alone = hazards.filter((hazard) => !TOGETHER.includes(hazard)).map((hazard) => [hazard]);
-  const groups = [hazards.filter((hazard) => TOGETHER.includes(hazard)), ...alone].filter(
-    (of) => of.length > 0,
-  );
+  const together = hazards.filter((hazard) => TOGETHER.includes(hazard));
+  const groups = [...alone.toReversed(), together].filter((of) => of.length > 0);
   const weight = (protocol: string): number => (protocol.includes('two-window') ? 0 : 1);
   return protocols
     .toSorted((a, b) => weight(a) - weight(b))
@@ -44,7 +51,7 @@ export async function exploreAll(
   hazards: readonly HazardName[],
   quick: boolean,
   threads: number,
-  onCell: (report: ExploredReport) => void,
+  onCell: (cell: ExploredCell) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const tasks = tasksOf(readers, hazards, quick);
@@ -66,9 +73,20 @@ export async function exploreAll(
         if (task === undefined || signal.aborted) resolve();
         else worker.postMessage(task);
       };
-      worker.on('message', (reports: ExploredReport[]) => {
-        for (const report of reports) onCell(report);
-        next();
+      let told: ExploredCase[] = [];
+      worker.on('message', (report: ExploredReport | null) => {
+        if (report === null) {
+          told = [];
+          next();
+          return;
+        }
+        const { reader, hazard } = report;
+        const fresh = report.cases.filter((one) => typeof one !== 'number');
+        told.push(...fresh);
+        const cases = report.cases.map((one) =>
+          typeof one === 'number' ? (told[one] as ExploredCase) : one,
+        );
+        onCell({ reader: MATRIX_READERS[reader] as MatrixReader, hazard, cases });
       });
       worker.on('error', (error) => fail(error.message, error));
       worker.on('exit', (code) => (signal.aborted ? resolve() : fail(`exit ${code}`)));
@@ -85,9 +103,4 @@ export async function exploreAll(
     signal.removeEventListener('abort', stop);
     stop();
   }
-}
-
-/** What is under way, for people. */
-export function reportName({ reader, hazard }: ExploredReport): string {
-  return `${readerName(MATRIX_READERS[reader] as MatrixReader)} ${hazard}`;
 }

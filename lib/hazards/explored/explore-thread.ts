@@ -10,22 +10,31 @@ export interface ExploreTask {
   readonly hazards: readonly HazardName[];
 }
 
-/** What a thread found of one cell. */
+/** What a thread found of one cell; one that is also another cell's is told once, and then by its place among the task's. */
 export interface ExploredReport {
   readonly reader: number;
   readonly hazard: HazardName;
-  readonly cases: ExploredCase[];
+  readonly cases: readonly (ExploredCase | number)[];
 }
 
-function exploreTask({ quick, readers, hazards }: ExploreTask): ExploredReport[] {
+function exploreTask({ quick, readers, hazards }: ExploreTask, tell: (report: ExploredReport) => void): void {
   const known = new Map<string, ExploredCase>();
-  return hazards.flatMap((hazard) =>
-    readers.map((reader) => {
+  const told: ExploredCase[] = [];
+  for (const hazard of hazards) {
+    for (const reader of readers) {
       const cases = exploreHazard(MATRIX_READERS[reader] as MatrixReader, hazard, { quick, known });
-      return { reader, hazard, cases };
-    }),
-  );
+      const before = cases.map((one) => told.indexOf(one));
+      tell({
+        reader,
+        hazard,
+        cases: cases.map((one, at) => (before[at] === -1 ? one : (before[at] as number))),
+      });
+      told.push(...cases.filter((_, at) => before[at] === -1));
+    }
+  }
 }
 
-// At once, so that what is one exploration of two cells arrives as one.
-parentPort?.on('message', (task: ExploreTask) => parentPort?.postMessage(exploreTask(task)));
+parentPort?.on('message', (task: ExploreTask) => {
+  exploreTask(task, (report) => parentPort?.postMessage(report));
+  parentPort?.postMessage(null);
+});

@@ -32,7 +32,7 @@ function litmus(reading: Program, writing: Program): Scenario {
       next: (done, known) =>
         done > 0 ? null : { program: writing, earliestTick: 0, offers: () => null, known: () => known },
     },
-    ...{ origins: [0n, 50n], lastTick: 2, countMask: (1n << 64n) - 1n, ordered: false },
+    ...{ origins: [0n, 50n], lastTick: 2, countMask: (1n << 64n) - 1n, ordered: false, bounded: false },
     words: new Map([
       [FLAG, 0n],
       [DATA, 0n],
