@@ -1,5 +1,6 @@
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../core/clock_page_reader.h"
@@ -683,6 +684,69 @@ TEST("a migration that brings a new count starts the read anew, with the new gen
     CHECK_EQ(Tell(kind, result), TellValue(kind, 1'000'000));
     CHECK_EQ(result.reading.generation, kind.generation == ReaderGeneration::kNone ? 0 : 8);
   }
+}
+
+// A generation of which a test says what happens just before a reader loads it first in a turn.
+class WatchedGeneration {
+ public:
+  static constexpr bool kTagged = true;
+  WatchedGeneration(const uint8_t* source, std::function<void(int)> at_load)
+      : source_(source), at_load_(std::move(at_load)) {}
+  uint64_t Load() const {
+    at_load_(++loads_);
+    return source_.Load();
+  }
+  bool Holds(uint64_t before, const CopyWords& words) const { return source_.Holds(before, words); }
+
+ private:
+  TaggedGeneration source_;
+  std::function<void(int)> at_load_;  // with the number of the turn, from 1
+  mutable int loads_ = 0;
+};
+
+// The guest moves, just before its reader loads the generation, to a host whose count is behind, and whose
+// writer is in the middle of the update that brings the count to the old host's.
+template <template <class, class, class, Words> class Reader>
+void MoveBeforeGeneration(ReaderProtocol protocol) {
+  const ReaderKind kind{protocol, ReaderGeneration::kTagged, true};
+  Segment old = Plain(), others = Plain(), fresh = Plain();
+  old.tag = 7;
+  others.tag = fresh.tag = 8;
+  others.whole = 1'000'000;
+  fresh.whole = 5'000'000;
+  fresh.mult = 3 * others.mult;
+  Segment half = others;
+  half.mult = fresh.mult;
+  OurPage page;
+  page.PutBoth(old);
+  page.SetGeneration(7);
+  const uint64_t count = CountFor(kind, 0, 2);
+  page.SetCount(count);
+  const auto publish = [&] {
+    page.Put(0, fresh);
+    page.SetCount(count);
+  };
+  const WatchedGeneration generation(page.bytes() + clock_page::kGenerationAt, [&](int turn) {
+    if (turn > 1) return publish();
+    page.Put(0, half);
+    page.Put(1, others);
+    page.SetGeneration(8);
+    page.SetCount(IsSeqlock(kind) ? count - 1 : CountFor(kind, 1, 1));
+  });
+  const HandCounter counter{5'400, [&](int) { publish(); }};
+  Result result;
+  result.end = Reader<WideArithmetic, WatchedGeneration, HandCounter, Words::kNeeded>::Read(
+      page.bytes(), kMonotonic, generation, counter, {}, &result.reading, &result.retries);
+  CHECK_EQ(Tell(kind, result), TellValue(kind, Exact(fresh, 5'400)));
+  // The count that the old host had was never taken with the new one's generation.
+  CHECK_EQ(result.retries, 1);
+}
+
+TEST("the generation is loaded before the count: a copy half the next host's does not pass with its tag") {
+  MoveBeforeGeneration<SeqlockReader>(ReaderProtocol::kSeqlock);
+  MoveBeforeGeneration<LatchReader>(ReaderProtocol::kLatch);
+  MoveBeforeGeneration<LatchWindowReader>(ReaderProtocol::kLatchWindow);
+  MoveBeforeGeneration<TwoWindowReader>(ReaderProtocol::kTwoWindow);
 }
 
 TEST("a disrupted copy is called so also where the counter is out of its window") {
