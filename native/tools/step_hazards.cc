@@ -44,9 +44,13 @@ struct Start {
   bool fast_first = false;
   bool ends_soon = false;
   uint64_t origin = kOrigin;
-  uint32_t further = 0;  // publications
+  // Publications besides the two that every page has.
+  uint32_t earlier = 0, further = 0;
 
-  uint64_t Key() const { return origin << 3 | uint64_t{ends_soon} << 2 | uint64_t{fast_first} << 1 | way; }
+  uint64_t Key() const {
+    return origin << 4 | uint64_t{earlier != 0} << 3 | uint64_t{ends_soon} << 2 | uint64_t{fast_first} << 1 |
+           way;
+  }
 };
 
 void Prepare(const SteppableReader& reader, const Start& start, SteppedWorld* world) {
@@ -63,6 +67,9 @@ void Prepare(const SteppableReader& reader, const Start& start, SteppedWorld* wo
     second_at = second_base - 1;
   }
   if (start.ends_soon) second.length = end - second_base;
+  for (uint32_t i = 0; i < start.earlier; i++) {
+    world->PublishAt(first_at - kLittle * (start.earlier - i), kAtOnce);
+  }
   world->PublishAt(first_at, first);
   world->PublishAt(second_at, second);
   for (uint32_t i = 0; i < start.further; i++) world->PublishAt(second_at + kLittle * (i + 1), kAtOnce);
@@ -493,6 +500,7 @@ class Plan {
       }
       const auto become = [others](SteppedWorld& world, uint32_t i) { world.Become((*others)[i]); };
       Once("migration-different", "main", "another host", start, {1, 2}, become, {{}, publish});
+      HostBehind(way);
       Once("migration-equal", "main", "another host", start, {0}, become, {{}, publish});
 
       const auto move = [](SteppedWorld& world, uint32_t form) {
@@ -520,6 +528,37 @@ class Plan {
               [=](SteppedWorld& world, uint32_t) { generation(world); }, second, {{}, publish});
       }
     }
+  }
+
+  // Another host whose count its writer's next update brings to ours, so that the count that was loaded first
+  // comes back with the other host's copies. (two-window, way 1: by offering both copies, as we do.)
+  void HostBehind(uint32_t way) {
+    if (!Wants("migration-different")) return;
+    const Start start{.way = way, .earlier = 1};
+    auto other = std::make_shared<SteppedWorld>();
+    MakeOther({.fast_first = true, .ends_soon = way == 1, .origin = kOrigin + kOtherHost}, other.get());
+    const SteppedPolicy policy = way == 1 ? kTouching : kAtOnce;
+    SteppedWorld& made = SingleStep::Live()->world;
+    Prepare(reader_, start, &made);
+    const uint64_t count = made.Count();
+    made.Become(*other);
+    made.Publish(policy);
+    if (made.Count() != count) __builtin_trap();
+    const Happening publish = [=](SteppedWorld& world) { world.Publish(policy); };
+    Twice("migration-different", "behind", "a host whose count is behind, then its update", start, {0},
+          [other](SteppedWorld& world, uint32_t) { world.Become(*other); }, publish, {{}});
+    const auto prepare = [=](SteppedWorld& world) {
+      world.Become(*other);
+      world.Prepare(policy);
+    };
+    Twice(
+        "migration-different", "behind", "a host whose count is behind, in its update", start,
+        Stops(start, prepare, false),
+        [=](SteppedWorld& world, uint32_t stores) {
+          prepare(world);
+          world.Store(stores);
+        },
+        [](SteppedWorld& world) { world.StoreRest(); }, {{}});
   }
 
   void MakeOther(const Start& start, SteppedWorld* other) const {

@@ -23,6 +23,7 @@ import {
   steppedProgress,
   steppedVerdict,
 } from '../../lib/hazards/stepped.ts';
+import type { ReaderProtocolName } from '../../lib/native/addon.ts';
 import { ROOT, runProgram } from '../support/run-cli.ts';
 import { cannotRun, testUnless } from '../support/tools.ts';
 
@@ -249,37 +250,77 @@ describe('a reader that was broken', () => {
   const folder = mkdtempSync(join(tmpdir(), 'latchclock-stepper-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  const build = (core: string): string => {
+  /** The stepper of one protocol, from a copy of the sources in which `file` has another text in each place of one. */
+  const build = (
+    protocol: ReaderProtocolName,
+    file: string,
+    changes: readonly [string, string][],
+  ): string => {
+    const own = join(folder, protocol);
+    const core = join(own, 'core');
+    cpSync(join(ROOT, 'native/core'), core, { recursive: true });
+    const changed = join(core, file);
+    let source = readFileSync(changed, 'utf8');
+    for (const [from, to] of changes) {
+      expect(source.split(from), from).toHaveLength(2);
+      source = source.replace(from, to);
+    }
+    writeFileSync(changed, source);
     const built = runProgram('make', [
       ...['-s', '-j2', '-C', join(ROOT, 'native/tools'), `CORE=${core}`],
-      ...[`BUILD=${join(folder, 'build')}`, 'ONLY=latch-window'],
+      ...[`BUILD=${join(own, 'build')}`, `ONLY=${protocol}`],
     ]);
     expect(built.code === 0 ? '' : built.err).toBe('');
-    return join(folder, 'build/reader-stepper');
+    return join(own, 'build/reader-stepper');
   };
 
-  testUnless(cannotRun('g++', ['--version']), 'is caught, and is other machine code', () => {
-    const core = join(folder, 'core');
-    cpSync(join(ROOT, 'native/core'), core, { recursive: true });
-    const file = join(core, 'readers/latch_window.h');
-    const source = readFileSync(file, 'utf8');
+  const step = (program: string, protocol: ReaderProtocolName, hazard: HazardName): SteppedLine[] => {
+    const { code, out } = runProgram(program, [
+      ...['--only', protocol, '--hazard', hazard],
+      ...['--wide', '--quick'],
+    ]);
+    expect(code).toBe(0);
+    return out.trimEnd().split('\n').map(parseSteppedLine);
+  };
+
+  const noCompiler = cannotRun('g++', ['--version']);
+
+  testUnless(noCompiler, 'is caught, and is other machine code', () => {
     // The second load of the count is compared with nothing.
-    const broken = source.replace('LoadWord(page, clock_page::kCountAt) != count', 'false');
-    expect(broken).not.toBe(source);
-    writeFileSync(file, broken);
-    const step = (program: string): SteppedLine[] => {
-      const { code, out } = runProgram(program, [
-        ...['--only', 'latch-window', '--hazard', 'update'],
-        ...['--wide', '--quick'],
-      ]);
-      expect(code).toBe(0);
-      return out.trimEnd().split('\n').map(parseSteppedLine);
-    };
-    const [caught, sound] = [step(build(core)), step(findStepper())];
-    expect(caught.map(({ counts }) => steppedVerdict(counts))).toEqual(caught.map(() => 'unsafe'));
-    expect(sound.map(({ counts }) => steppedVerdict(counts))).not.toContain('unsafe');
-    expect(caught.map(({ machineCode }) => machineCode)).not.toEqual(
-      sound.map(({ machineCode }) => machineCode),
+    const broken = build('latch-window', 'readers/latch_window.h', [
+      ['LoadWord(page, clock_page::kCountAt) != count', 'false'],
+    ]);
+    const [caught, sound] = [broken, findStepper()].map((program) => step(program, 'latch-window', 'update'));
+    expect(caught?.map(({ counts }) => steppedVerdict(counts))).toEqual(caught?.map(() => 'unsafe'));
+    expect(sound?.map(({ counts }) => steppedVerdict(counts))).not.toContain('unsafe');
+    expect(caught?.map(({ machineCode }) => machineCode)).not.toEqual(
+      sound?.map(({ machineCode }) => machineCode),
     );
   });
+
+  testUnless(
+    noCompiler,
+    'by loading the generation behind the count is caught where the next host’s count is behind',
+    () => {
+      const begin = '    if constexpr (requires { page.Begin(); }) page.Begin();\n';
+      const taken = '    page.Take();\n';
+      const broken = build('seqlock', 'readers/seqlock.h', [
+        [begin, ''],
+        [taken, begin + taken],
+      ]);
+      const [caught, sound] = [broken, findStepper()].map((program) =>
+        step(program, 'seqlock', 'migration-different')
+          .filter(({ generation }) => generation === 'tagged')
+          .map(({ variant, counts }) => [variant, steppedVerdict(counts)]),
+      );
+      expect(caught).toEqual([
+        ['main', 'safe'],
+        ['behind', 'unsafe'],
+      ]);
+      expect(sound).toEqual([
+        ['main', 'safe'],
+        ['behind', 'safe'],
+      ]);
+    },
+  );
 });
