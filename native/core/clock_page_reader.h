@@ -50,10 +50,13 @@ using ReadFunction = ReadEnd (*)(const uint8_t* page, ClockSlot slot, const uint
 
 namespace reader_table {
 
+// Flattened: else the size of the file around it decides what of a reader is inlined, and the same reader is
+// other machine code in another program. What is stepped is held to be the addon's, byte for byte.
 template <template <class, class, class, Words> class Reader, class Arithmetic, class Generation,
           class Counter, Words kWords>
-ReadEnd Call(const uint8_t* page, ClockSlot slot, const uint8_t* generation, const Counter& counter,
-             const ReadLimits& limits, ClockReading* reading, uint64_t* retries) {
+[[gnu::flatten]] ReadEnd Call(const uint8_t* page, ClockSlot slot, const uint8_t* generation,
+                              const Counter& counter, const ReadLimits& limits, ClockReading* reading,
+                              uint64_t* retries) {
   // Of its own, so that the words stay in registers: through the pointer each would be stored and loaded
   // again.
   ClockReading own;
