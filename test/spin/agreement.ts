@@ -22,6 +22,7 @@ const VARIANTS: Readonly<Record<string, string>> = {
   'keeps-by-counter': 'keeps by counter',
   'back-into-window': 'main',
   'no-writer-between': 'no writer',
+  behind: 'behind',
 };
 
 const UPDATES = 3;

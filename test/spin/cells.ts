@@ -119,6 +119,12 @@ const ROWS: readonly Row[] = [
   { hazard: 'adjust-held', variant: 'main', expected: unlessLiteral('safe') },
   { hazard: 'adjust-unheld', variant: 'main', expected: always('unsafe') },
   { hazard: 'migration-different', variant: 'main', expected: unlessLiteral('safe') },
+  // The other host's writer brings the count to the one first read.
+  {
+    hazard: 'migration-different',
+    variant: 'behind',
+    expected: (model) => (model.generation ? 'safe' : 'unsafe'),
+  },
   {
     hazard: 'migration-equal',
     variant: 'main',

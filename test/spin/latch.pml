@@ -63,6 +63,9 @@ inline migratePage() {
   setCopy(1, made)
 }
 
+/* By one update. */
+inline putCountBehind() { count = count - 1 }
+
 inline take() {
 #if defined(TAGGED) || defined(UNTAGGED)
   d_step { begin(); rGeneration = generation };

@@ -21,7 +21,9 @@ inline chooseBounds() {
   :: hazard == WRITER_KILLED || hazard == COUNT_ABA -> updates = 2; ticks = 3
   :: hazard == WRITER_RESTARTED && variant == NAIVE -> updates = 2; ticks = 3
   :: hazard == MIGRATION_OWN_PAGE -> updates = 2; ticks = 2
-  :: isAnotherHost -> updates = 1; ticks = TICKS_WITH_ANOTHER_HOST
+  /* The page that is left rests: the other host's writer makes up for the difference. */
+  :: variant == BEHIND -> updates = 0; ticks = TICKS_WITH_ANOTHER_HOST
+  :: isAnotherHost && variant != BEHIND -> updates = 1; ticks = TICKS_WITH_ANOTHER_HOST
   :: hazard == COUNTER_BEHIND || hazard == WINDOW_EXPIRED -> updates = 0; ticks = 3
   :: else -> updates = 1; ticks = 3
   fi
@@ -120,7 +122,8 @@ inline migrate() {
     make(counter - 1, windowLength, rate(segments), 0);
     segment[made].whole = 200;
     if
-    :: hazard == MIGRATION_DIFFERENT -> count = count + 64
+    :: hazard == MIGRATION_DIFFERENT && variant != BEHIND -> count = count + 64
+    :: hazard == MIGRATION_DIFFERENT && variant == BEHIND -> putCountBehind()
     :: else
     fi;
     migratePage();
@@ -168,6 +171,10 @@ init {
     make((hazard == COUNTER_BEHIND -> START + 2 : START - 1), windowLength, rate(0), 0);
     segment[0].whole = 100;
     open();
+    if
+    :: variant == BEHIND -> count = count + 64
+    :: else
+    fi;
     published = 0;
     current = 1;
     run Time();

@@ -58,9 +58,18 @@ inline migratePage() {
   count = count + (count & 1)
 }
 
+/* By one update. */
+inline putCountBehind() { count = count - 2 }
+
 inline take() {
+#if (defined(TAGGED) || defined(UNTAGGED)) && !defined(GENERATION_BEHIND_COUNT)
+  d_step { begin(); rGeneration = generation };
+  atomic {
+    rCount = count;
+#else
   atomic {
     d_step { begin(); rCount = count };
+#endif
 #ifndef ODD_IGNORED
     if
     :: rCount & 1 -> goto ended
@@ -68,7 +77,9 @@ inline take() {
     fi
 #endif
   };
+#ifdef GENERATION_BEHIND_COUNT
   LOAD_GENERATION
+#endif
   loadWords(0);
   readCounter();
   check()

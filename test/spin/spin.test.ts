@@ -106,6 +106,11 @@ describe('spin', () => {
       define: 'GENERATION_ONCE',
       fault: 'does not load the generation again',
     },
+    {
+      of: 'seqlock+generation migration-different (behind)',
+      define: 'GENERATION_BEHIND_COUNT',
+      fault: 'loads the generation behind the count',
+    },
   ];
   for (const { of, define, fault } of broken)
     testUnless(missing, `calls ${of} unsafe where one ${fault}`, async () => {

@@ -2,7 +2,7 @@
 #define LOOKS_AT_WINDOW
 #include "world.pml"
 
-#define windowsTouch (variant != OVERLAP)
+#define windowsTouch (variant != OVERLAP && variant != BEHIND)
 #define ONLY 2
 #define numbered(low) (hazard == COUNT_ABA -> (low) : (count / 4 + 1) * 4 + (low))
 
@@ -82,9 +82,17 @@ inline open() {
 inline migratePage() {
   k = (count & ONLY -> count & 1 : 0);
   setCopy(k, made);
-  copy[1 - k].maxDelta = 0;
-  held[1 - k] = NONE
+  k = 1 - k;
+  if
+  :: variant == BEHIND -> setCopy(k, made)
+  :: else ->
+    copy[k].maxDelta = 0;
+    held[k] = NONE
+  fi
 }
+
+/* By one update at once, which is two stores of the count: the copy to come is not on offer yet. */
+inline putCountBehind() { count = (count ^ 1) - 8 }
 
 #ifdef LITERAL
 /*

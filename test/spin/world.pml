@@ -35,6 +35,7 @@
 #define NO_WRITER_BETWEEN 6
 #define ENDLESS 7
 #define KEEPS_BY_COUNTER 8
+#define BEHIND 9
 
 c_decl {
   static const char *const hazardNames[] = {
@@ -43,7 +44,7 @@ c_decl {
     "migration-own-page", "generation-late", "generation-early", "count-aba", NULL };
   static const char *const variantNames[] = {
     "main", "touching", "counter-before-section", "overlap", "naive", "back-into-window", "no-writer-between",
-    "endless", "keeps-by-counter", NULL };
+    "endless", "keeps-by-counter", "behind", NULL };
   static unsigned char chosen(const char *variable, const char *const *names) {
     const char *name = getenv(variable);
     for (unsigned char i = 0; name != NULL && names[i] != NULL; i++)
