@@ -61,7 +61,8 @@ void Prepare(const SteppableReader& reader, const Start& start, SteppedWorld* wo
   const uint64_t first_at = start.origin - 67'000'019;
   uint64_t second_base = second_at;
   if (start.way == 1) {
-    second_base = start.origin - kLittle;
+    // Far enough back for two publications more: a base ahead of the counter is counter-behind.
+    second_base = start.origin - 3 * kLittle;
     first.length = second_base - first_at;
     second.base = Base::kTouching;
     second_at = second_base - 1;
