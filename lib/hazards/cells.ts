@@ -1,6 +1,8 @@
-import { bearsOut, expectedExplored, expectedStepped, expectedUnderStress } from './expected.js';
+import { expectedExplored, expectedStepped, expectedUnderStress } from './expected.js';
 import { type ExploredCase, MAIN_MODEL } from './explored/explored.js';
+import { heldThroughout } from './held.js';
 import type { Cell, CellCase, EvidenceKind, HazardName, MatrixReader } from './model.js';
+import { progressRule, progressUnderStress } from './progress.js';
 import type { SteppedCell } from './stepped.js';
 import { progressOf, type StressResult, verdictOf } from './stressed.js';
 
@@ -12,7 +14,7 @@ export function notApplicable(
 ): Cell {
   return {
     ...{ protocol, generation, hazard, evidence, verdict: 'not-applicable', expected: 'not-applicable' },
-    ...{ holds: true, progress: null, counts: {}, latencyNs: null, cases: [] },
+    ...{ holds: true, progress: null, expectedProgress: null, counts: {}, latencyNs: null, cases: [] },
   };
 }
 
@@ -24,11 +26,12 @@ function ofCases(
   cases: CellCase[],
   isMain: (one: CellCase) => boolean,
 ): Cell {
-  const { verdict, expected, progress, counts } = cases.find(isMain) ?? (cases[0] as CellCase);
+  const main = cases.find(isMain) ?? (cases[0] as CellCase);
+  const { verdict, expected, progress, expectedProgress, counts } = main;
+  const { verdict: right, progress: goesOn } = heldThroughout({ ...main, evidence, cases });
   return {
-    ...{ protocol, generation, hazard, evidence, verdict, expected, progress, counts, cases },
-    holds: cases.every((one) => one.verdict === one.expected),
-    latencyNs: null,
+    ...{ protocol, generation, hazard, evidence, verdict, expected, progress, expectedProgress },
+    ...{ holds: right && goesOn, counts, latencyNs: null, cases },
   };
 }
 
@@ -41,6 +44,7 @@ export function exploredCell(
     ({ variant, model, verdict, progress, brokenRule, counts, trace }): CellCase => ({
       ...{ variant, model, verdict, progress, brokenRule, counts, trace },
       expected: expectedExplored(reader, hazard, variant, model),
+      expectedProgress: progressRule({ ...reader, hazard, variant, evidence: 'explored' }).progress,
     }),
   );
   return ofCases(
@@ -57,6 +61,7 @@ export function steppedCell(reader: MatrixReader, { hazard, variants }: SteppedC
     ({ variant, verdict, progress, counts, example }): CellCase => ({
       ...{ variant, model: null, verdict, progress, brokenRule: null, counts },
       expected: expectedStepped(reader, hazard, variant),
+      expectedProgress: progressRule({ ...reader, hazard, variant, evidence: 'stepped' }).progress,
       trace:
         example === null
           ? null
@@ -74,10 +79,15 @@ export function stressedCell(
   hazard: HazardName,
   { tally, latencyNs }: StressResult,
 ): Cell {
-  const verdict = verdictOf(tally);
-  const expected = expectedUnderStress(protocol, hazard);
+  const judged = {
+    verdict: verdictOf(tally),
+    expected: expectedUnderStress(protocol, hazard),
+    progress: progressOf(tally),
+    expectedProgress: progressUnderStress(protocol, hazard),
+  };
+  const held = heldThroughout({ ...judged, evidence: 'stressed', cases: [] });
   return {
-    ...{ protocol, generation, hazard, evidence: 'stressed', verdict, expected, latencyNs, cases: [] },
-    ...{ holds: bearsOut(verdict, expected), progress: progressOf(tally), counts: { ...tally } },
+    ...{ protocol, generation, hazard, evidence: 'stressed', ...judged },
+    ...{ holds: held.verdict && held.progress, counts: { ...tally }, latencyNs, cases: [] },
   };
 }

@@ -65,7 +65,7 @@ export function bearsOut(found: CellVerdict, expected: CellVerdict): boolean {
 }
 
 /** Hazards in which a writer publishes other rates, whatever becomes of it. */
-const PUBLISHING: readonly HazardName[] = [
+export const PUBLISHING: readonly HazardName[] = [
   'update',
   'writer-stalled',
   'writer-killed',

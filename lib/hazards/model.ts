@@ -83,6 +83,7 @@ export interface CellCase {
   verdict: CellVerdict;
   expected: CellVerdict;
   progress: Progress;
+  expectedProgress: Progress;
   /** The rule that readers rely on and that is broken here, if one is known to be. */
   brokenRule: string | null;
   counts: Record<string, number>;
@@ -97,10 +98,12 @@ export interface Cell {
   evidence: EvidenceKind;
   verdict: CellVerdict;
   expected: CellVerdict;
-  /** Whether what was found, in every case, is what the protocol is held to. */
+  /** Whether what was found, in every case, is what the protocol is held to: verdict and progress. */
   holds: boolean;
   /** Null where nothing was run. */
   progress: Progress | null;
+  /** Null where nothing was run, and where it is not held: under stress, if it depends on when threads run. */
+  expectedProgress: Progress | null;
   counts: Record<string, number>;
   latencyNs: Latencies | null;
   /** What was explored or stepped, variant by variant; empty for stress. */

@@ -158,10 +158,10 @@ export function verdictOf(tally: StressTally): CellVerdict {
   return tally.backwards > 0 ? 'lags' : 'safe';
 }
 
-/** How reads ended. */
-export function progressOf(tally: StressTally): Progress {
-  if (tally.outOfWindow + tally.ranOut + tally.refusedOtherwise > 0) return 'refuses';
-  return tally.waited > 0 ? 'waits' : 'free';
+/** How reads ended, at the worst: one that ran out of its bound has waited. */
+export function progressOf({ waited, ranOut, outOfWindow, refusedOtherwise }: StressTally): Progress {
+  if (waited + ranOut > 0) return 'waits';
+  return outOfWindow + refusedOtherwise > 0 ? 'refuses' : 'free';
 }
 
 /** Two runs of one reader as one. */

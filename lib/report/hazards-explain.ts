@@ -1,4 +1,13 @@
-import { type CellCase, HAZARDS, type HazardName, readerName } from '../hazards/model.js';
+import { differencesOf, type Judged } from '../hazards/held.js';
+import {
+  type Cell,
+  type CellCase,
+  type EvidenceKind,
+  HAZARDS,
+  type HazardName,
+  readerName,
+} from '../hazards/model.js';
+import { progressRule } from '../hazards/progress.js';
 import { REASONS } from '../hazards/reasons.js';
 import type { HazardReport } from '../hazards/run.js';
 import type { TextStyle } from './text.js';
@@ -12,16 +21,30 @@ function titleOf({ variant, model, brokenRule }: CellCase): string {
   return `${variant}${where}${rule}`;
 }
 
-function caseLines(one: CellCase, style: TextStyle): string {
+/** What was found, and which of it was expected otherwise. */
+function foundLine(one: Judged, evidence: EvidenceKind, { colors }: TextStyle): string {
+  const differences = differencesOf(one, evidence);
+  const mark = differences.length === 0 ? 'as expected' : colors.bold(colors.red(differences.join('; ')));
+  return `${one.verdict}, ${one.progress}: ${mark}`;
+}
+
+/** The rule that the progress of a case is held to. */
+function ruleOf({ protocol, generation, hazard }: Cell, { variant, model }: CellCase): string {
+  const evidence = model === null ? 'stepped' : 'explored';
+  const { progress, why } = progressRule({ protocol, generation, hazard, variant, evidence });
+  return `${progress}: ${why}`;
+}
+
+function caseLines(cell: Cell, one: CellCase, style: TextStyle): string {
   const { colors } = style;
-  const { verdict, expected, progress, counts, trace } = one;
-  const mark = verdict === expected ? 'as expected' : colors.bold(colors.red(`expected ${expected}`));
+  const { counts, trace } = one;
   const size = Object.entries(counts)
     .map(([name, count]) => `${count.toLocaleString('en-US')} ${name}`)
     .join(', ');
   const lines = [
     ` ${colors.bold(titleOf(one))}`,
-    `   ${verdict}, ${progress}: ${mark}`,
+    `   ${foundLine(one, cell.evidence, style)}`,
+    ...wrapped(ruleOf(cell, one), 3, style.width),
     ...wrapped(size, 3, style.width),
   ];
   if (trace !== null) {
@@ -47,15 +70,15 @@ export function explainText(
     if (lacking !== undefined)
       return [title, ...wrapped(`skipped: ${lacking.reason}`, 1, style.width)].join('\n');
     if (cell.verdict === 'not-applicable') return `${title}\n cannot make this happen`;
-    if (cell.cases.length > 0) return [title, ...cell.cases.map((one) => caseLines(one, style))].join('\n');
-    const mark = cell.holds ? 'as expected' : colors.bold(colors.red(`expected ${cell.expected}`));
+    if (cell.cases.length > 0)
+      return [title, ...cell.cases.map((one) => caseLines(cell, one, style))].join('\n');
     const counts = Object.entries(cell.counts)
       .filter(([, count]) => count > 0)
       .map(([name, count]) => `${count.toLocaleString('en-US')} ${name}`)
       .join(', ');
-    return [title, ` ${cell.verdict}, ${cell.progress}: ${mark}`, ...wrapped(counts, 1, style.width)].join(
-      '\n',
-    );
+    const unheld = cell.expectedProgress === null ? ['the progress is not held: threads decide it'] : [];
+    const lines = [foundLine(cell, 'stressed', style), ...unheld].map((line) => ` ${line}`);
+    return [title, ...lines, ...wrapped(counts, 1, style.width)].join('\n');
   });
   const [first] = cells;
   const head = first === undefined ? hazard : `${readerName(first)} against ${hazard}`;

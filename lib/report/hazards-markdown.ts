@@ -1,3 +1,4 @@
+import { heldOf } from '../hazards/held.js';
 import {
   type Cell,
   type CellCase,
@@ -37,22 +38,36 @@ function cellOf(
 
 const EMPTY = '.';
 
-/** The verdict of stress is what it is held to: what threads are caught at differs from run to run. */
-function told(cell: Cell | undefined): string {
-  if (cell === undefined || cell.verdict === 'not-applicable') return EMPTY;
-  return cell.evidence === 'stressed' ? cell.expected : cell.verdict;
-}
+/** What is told of a cell. Of stress it is what the reader is held to: what threads are caught at differs from run to run. */
+type Telling = (cell: Cell) => string;
 
-function overview(cells: readonly Cell[], kinds: readonly EvidenceKind[]): string {
+const verdictOf: Telling = ({ evidence, verdict, expected }) =>
+  evidence === 'stressed' ? expected : verdict;
+const progressOf: Telling = ({ evidence, progress, expectedProgress }) =>
+  (evidence === 'stressed' ? expectedProgress : progress) ?? 'not held';
+
+function overview(cells: readonly Cell[], kinds: readonly EvidenceKind[], tell: Telling): string {
+  const told = (cell: Cell | undefined): string =>
+    cell === undefined || cell.verdict === 'not-applicable' ? EMPTY : tell(cell);
   const rows = HAZARD_NAMES.map((hazard) => [
     `[${hazard}](#${hazard})`,
     ...MATRIX_READERS.map((reader) => {
       const of = kinds.map((kind) => told(cellOf(cells, readerName(reader), hazard, kind)));
-      const known = [...new Set(of.filter((verdict) => verdict !== EMPTY))];
+      const known = [...new Set(of.filter((word) => word !== EMPTY))];
       return known.length === 1 ? (known[0] as string) : of.join(' / ');
     }),
   ]);
   return table(['hazard', ...MATRIX_READERS.map(readerName)], rows);
+}
+
+/** Verdict and progress of a case, what was expected behind the one that is not. */
+function foundOf(found: CellCase, evidence: EvidenceKind): string {
+  const held = heldOf(found, evidence);
+  const { verdict, expected, progress, expectedProgress } = found;
+  return [
+    held.verdict ? verdict : `${verdict} (expected ${expected})`,
+    held.progress ? progress : `${progress} (expected ${expectedProgress})`,
+  ].join(', ');
 }
 
 /** What was found of each reader: explored by model, and stepped; a line a variant. */
@@ -64,7 +79,7 @@ function findings(cells: readonly Cell[], hazard: HazardName): string {
     return variants.map((variant) => {
       const of = (cases: readonly CellCase[], model: CellCase['model']): string => {
         const found = cases.find((one) => one.variant === variant && one.model === model);
-        return found === undefined ? EMPTY : `${found.verdict}, ${found.progress}`;
+        return found === undefined ? EMPTY : foundOf(found, model === null ? 'stepped' : 'explored');
       };
       return [
         reader,
@@ -132,7 +147,8 @@ HAZARD\` tells each cell with its counts and its shortest trace.
 **Verdicts.** *safe*: every value returned is right, and in order. *lags*: right, but a read that ends before another
 starts, in the same generation, can be the greater one. *unsafe*: a value can be returned that is of no segment which
 was current, or from outside its window. What a reader does *meanwhile* is the second word: *free* (it ends with a value),
-*refuses* (it can end without), *waits* (it goes on for as long as the writer stands, up to its bound).
+*refuses* (it can end without), *waits* (it goes on for as long as the writer stands, up to its bound), at the worst.
+Both words are held to what is expected; what was expected otherwise stands in brackets.
 
 **Evidence.** *Explored*: every interleaving of the reader's steps with the writer's and the world's, in program order, under
 x86-TSO with a counter that moves, and under a weaker model, in which stores and loads are reordered; the first word of a cell
@@ -167,7 +183,9 @@ export function hazardsMarkdown({ cells, unavailable, quick }: HazardReport): st
     INTRODUCTION,
     ...partial,
     `One verdict where the evidence agrees, else ${kinds.join(' / ')}:`,
-    overview(cells, kinds),
+    overview(cells, kinds, verdictOf),
+    'What a reader does meanwhile, at the worst, likewise:',
+    overview(cells, kinds, progressOf),
     ...HAZARD_NAMES.filter((hazard) => cells.some((cell) => cell.hazard === hazard)).map((hazard) =>
       section(cells, hazard),
     ),

@@ -1,5 +1,7 @@
+import { differencesOf, heldThroughout } from '../hazards/held.js';
 import {
   type Cell,
+  type CellCase,
   EVIDENCE_KINDS,
   type EvidenceKind,
   HAZARD_NAMES,
@@ -35,18 +37,28 @@ function readerLabel({ protocol, generation }: Pick<Cell, 'protocol' | 'generati
   return generation && !protocol.startsWith('untagged') ? `${name} +gen` : name;
 }
 
-/** A verdict as one letter: capital where it is not as expected, a dot where there is none. */
-function letter(cell: Cell | undefined, colors: Colors): string {
+/** What a cell is as one letter: capital where that is not as expected, a dot where there is none. */
+type Letter = (cell: Cell | undefined, colors: Colors) => string;
+
+const verdictLetter: Letter = (cell, colors) => {
   if (cell === undefined || cell.verdict === 'not-applicable') return colors.dim('.');
-  const { verdict, holds } = cell;
+  const { verdict } = cell;
   const plain = { safe: 's', lags: 'l', unsafe: 'u' }[verdict];
-  if (!holds) return colors.bold(colors.red(plain.toUpperCase()));
+  if (!heldThroughout(cell).verdict) return colors.bold(colors.red(plain.toUpperCase()));
   return verdict === 'safe'
     ? colors.green(plain)
     : verdict === 'lags'
       ? colors.yellow(plain)
       : colors.red(plain);
-}
+};
+
+const progressLetter: Letter = (cell, colors) => {
+  if (cell === undefined || cell.progress === null) return colors.dim('.');
+  const { progress } = cell;
+  const plain = progress.charAt(0);
+  if (!heldThroughout(cell).progress) return colors.bold(colors.red(plain.toUpperCase()));
+  return progress === 'free' ? colors.green(plain) : colors.yellow(plain);
+};
 
 function count(value: number): string {
   return value.toLocaleString('en-US');
@@ -81,15 +93,18 @@ function unexpectedLines(cells: readonly Cell[], style: TextStyle): string {
   const rows = cells
     .filter(({ holds }) => !holds)
     .map((cell) => {
-      const wrong = cell.cases.find(({ verdict, expected }) => verdict !== expected);
-      const { verdict, expected } = wrong ?? cell;
+      const { evidence, cases } = cell;
+      const isWorse = ({ verdict, expected }: CellCase): boolean => verdict !== expected;
+      const wrong = cases.find(isWorse) ?? cases.find((one) => differencesOf(one, evidence).length > 0);
       const where =
         wrong === undefined ? '' : ` (${[wrong.variant, wrong.model].filter(Boolean).join(', ')})`;
-      const told = wrong === undefined ? remark(cell) : (wrong.trace?.verdict ?? '');
+      const differences = differencesOf(wrong ?? cell, evidence);
+      const isVerdict = differences.some((text) => text.startsWith('verdict'));
+      const told = !isVerdict ? '' : wrong === undefined ? remark(cell) : (wrong.trace?.verdict ?? '');
       return [
         ` ${readerLabel(cell)}`,
         cell.hazard,
-        `${style.colors.bold(`${cell.evidence}${where}: expected ${expected}, found ${verdict}`)}${told === '' ? '' : `: ${told}`}`,
+        `${style.colors.bold(`${evidence}${where}: ${differences.join('; ')}`)}${told === '' ? '' : `: ${told}`}`,
       ];
     });
   return rows.length === 0 ? '' : columns(style, [LABEL_WIDTH + 1, HAZARD_WIDTH], rows);
@@ -126,7 +141,7 @@ function latencyLines(cells: readonly Cell[], style: TextStyle): string {
   ].join('\n');
 }
 
-function matrix(cells: readonly Cell[], style: TextStyle): string {
+function matrix(title: string, cells: readonly Cell[], letter: Letter, style: TextStyle): string {
   const { colors } = style;
   const of = (reader: Pick<Cell, 'protocol' | 'generation'>, hazard: HazardName, evidence: EvidenceKind) =>
     cells.find(
@@ -148,7 +163,7 @@ function matrix(cells: readonly Cell[], style: TextStyle): string {
     readers.map(({ protocol }) => HEADS[protocol][0]),
     readers.map(({ protocol }) => HEADS[protocol][1]),
     readers.map((reader) => (isPlus(reader) ? '+g' : '')),
-  ].map((line) => ['', ...line.map((head) => colors.dim(head))]);
+  ].map((line, index) => [index === 0 ? colors.bold(title) : '', ...line.map((head) => colors.dim(head))]);
   const rows = hazards.map((hazard) => [
     ` ${hazard}`,
     ...readers.map((reader) =>
@@ -158,12 +173,18 @@ function matrix(cells: readonly Cell[], style: TextStyle): string {
   return columns(style, [HAZARD_WIDTH, ...readers.slice(1).map(() => CELL_WIDTH)], [...heads, ...rows]);
 }
 
-const LEGEND = [
+const VERDICT_LEGEND = [
   ' Readers: seqlock, latch, latch-window, two-window, each without and with the',
   ' generation; untagged latch-window; the sketches of latch-window and two-window',
   ' as written. Cells: explored under x86-TSO, stepped, stressed; s safe, l lags',
   ' (right, but below a value returned before), u unsafe, . not made to happen;',
   ' a capital is not as expected. --explain READER HAZARD tells how it comes to it.',
+].join('\n');
+
+const PROGRESS_LEGEND = [
+  ' What becomes of reads while the writer stands, at the worst: f free, they end',
+  ' with a value; r refuses, some end without one; w waits, they go on for as long',
+  ' as it stands, or to their bound. Capitals as above; of stress not all is held.',
 ].join('\n');
 
 /** How much each kind of evidence looked at. */
@@ -199,7 +220,14 @@ export function hazardsText(report: HazardReport, style: TextStyle): string {
   const sizes = EVIDENCE_KINDS.map((kind) => sizeLine(kind, cells, style)).filter((line) => line !== '');
   const parts = [
     hostLines(report.host, style),
-    cells.length === 0 ? '' : `${matrix(cells, style)}\n\n${LEGEND}`,
+    ...(cells.length === 0
+      ? []
+      : [
+          matrix('verdict', cells, verdictLetter, style),
+          VERDICT_LEGEND,
+          matrix('progress', cells, progressLetter, style),
+          PROGRESS_LEGEND,
+        ]),
     sizes.join('\n'),
     unexpectedLines(cells, style),
     remarkLines(stressed, style),

@@ -57,7 +57,7 @@ describe('the matrix', () => {
       holds: false,
       counts: { torn: 2 },
     });
-    expect(text(report)).toMatch(/expected lags, found\s+unsafe/);
+    expect(text(report)).toMatch(/verdict: expected lags,\s+found\s+unsafe/);
     expect(text(report)).toMatch(/^ update +\.\.U +\.\.U$/m);
     expect(text(report)).toContain('failed: 2 cells, 2 not as expected');
   });

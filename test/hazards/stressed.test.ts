@@ -36,12 +36,15 @@ describe('the verdict on a run', () => {
 });
 
 describe('progress', () => {
-  test.each(['outOfWindow', 'ranOut', 'refusedOtherwise'] as const)('refuses where %s is counted', (kind) => {
+  test.each(['outOfWindow', 'refusedOtherwise'] as const)('refuses where %s is counted', (kind) => {
     expect(progressOf({ ...NOTHING, [kind]: 1 })).toBe('refuses');
   });
 
-  test('waits where a read waited for its writer, else is free however often copies were thrown away', () => {
-    expect(progressOf({ ...NOTHING, waited: 1 })).toBe('waits');
+  test.each(['waited', 'ranOut'] as const)('waits where %s is counted, also if others refused', (kind) => {
+    expect(progressOf({ ...NOTHING, [kind]: 1, outOfWindow: 1 })).toBe('waits');
+  });
+
+  test('is free however often copies were thrown away', () => {
     expect(progressOf({ ...NOTHING, retries: 1_000_000 })).toBe('free');
   });
 });

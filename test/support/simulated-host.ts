@@ -726,13 +726,24 @@ function nameOfNumber<T extends string>(numbers: Readonly<Record<T, number>>, nu
 /** What a sound reader does under stress, in small numbers. */
 function soundTally(protocol: ReaderProtocolName, hazard: StressHazardName): StressTally {
   const windowless = protocol === 'seqlock' || protocol === 'latch';
-  const outside = hazard === 'window-expired' || hazard === 'counter-behind';
+  const unwritten = hazard === 'window-expired' || hazard === 'counter-behind';
+  const outside = unwritten || hazard === 'writer-stalled';
+  const endless = protocol === 'literal-two-window';
+  const refusing = outside && !windowless && !endless && protocol !== 'literal-latch-window';
   return {
     reads: 1_000,
-    values: outside && !windowless ? 10 : 1_000,
-    outOfWindow: outside && !windowless ? 990 : 0,
-    ...{ ranOut: 0, refusedOtherwise: 0, retries: 0, waited: 0, updates: 100, kills: 0, killedInside: 0 },
-    ...{ torn: 0, missing: 0, outside: outside && windowless ? 900 : 0 },
+    values: refusing ? 10 : 1_000,
+    outOfWindow: refusing ? 990 : 0,
+    ...{
+      ranOut: endless ? 1 : 0,
+      refusedOtherwise: 0,
+      retries: 0,
+      waited: 0,
+      updates: 100,
+      kills: 0,
+      killedInside: 0,
+    },
+    ...{ torn: 0, missing: 0, outside: unwritten && windowless ? 900 : 0 },
     ...{ backwards: 0, worstBackNs: 0, longestCycles: 0 },
   };
 }
