@@ -1,4 +1,4 @@
-import { differencesOf, heldThroughout } from '../hazards/held.js';
+import { differencesOf, heldOf, heldThroughout } from '../hazards/held.js';
 import {
   type Cell,
   type CellCase,
@@ -99,8 +99,9 @@ function unexpectedLines(cells: readonly Cell[], style: TextStyle): string {
       const where =
         wrong === undefined ? '' : ` (${[wrong.variant, wrong.model].filter(Boolean).join(', ')})`;
       const differences = differencesOf(wrong ?? cell, evidence);
-      const isVerdict = differences.some((text) => text.startsWith('verdict'));
-      const told = !isVerdict ? '' : wrong === undefined ? remark(cell) : (wrong.trace?.verdict ?? '');
+      // A trace, and a remark, tell of the verdict.
+      const ofVerdict = wrong === undefined ? remark(cell) : (wrong.trace?.verdict ?? '');
+      const told = heldOf(wrong ?? cell, evidence).verdict ? '' : ofVerdict;
       return [
         ` ${readerLabel(cell)}`,
         cell.hazard,
@@ -202,7 +203,7 @@ function sizeLine(kind: EvidenceKind, cells: readonly Cell[], style: TextStyle):
     case 'explored':
       return `${title}  ${sum('states')} states and ${sum('steps')} steps between them: every one within the bounds`;
     case 'stepped':
-      return `${title}   ${sum('runs')} runs, the hazard before every instruction of the compiled readers`;
+      return `${title}   ${sum('runs')} runs, the hazard before each instruction of compiled readers`;
     case 'stressed':
       return `${title}  ${sum('values')} values of threads and processes on the real counter`;
   }

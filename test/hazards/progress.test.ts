@@ -132,10 +132,12 @@ describe('a cell whose progress differs', () => {
 
   test('is a capital in the matrix of progress alone, and told by what differs', () => {
     const text = hazardsText(reportOf(waiting), style);
-    expect(text).toMatch(/^verdict[^]*^ writer-killed +l\.\.$[^]*^progress[^]*^ writer-killed +W\.\.$/m);
+    expect(text).toMatch(
+      /^verdict[\s\S]*^ writer-killed +l\.\.$[\s\S]*^progress[\s\S]*^ writer-killed +W\.\.$/m,
+    );
     expect(text).toMatch(/explored \(main, tso\): progress:\s+expected free,\s+found\s+waits/);
     expect(text).not.toContain('verdict: expected');
-    expect(hazardsText(reportOf(asFound), style)).toMatch(/^progress[^]*^ writer-killed +f\.\.$/m);
+    expect(hazardsText(reportOf(asFound), style)).toMatch(/^progress[\s\S]*^ writer-killed +f\.\.$/m);
   });
 
   test('is told by --explain with the rule, and in Markdown with what was expected', () => {
