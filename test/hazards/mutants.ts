@@ -6,6 +6,7 @@ import {
   type MatrixReader,
 } from '../../lib/hazards/model.ts';
 import type { STEPPED_HAZARDS } from '../../lib/hazards/stepped.ts';
+import { CLOCK_PAGE_OFFSETS } from '../../lib/page/clock-page.ts';
 import { nextTwoWindowCount } from '../../lib/page/protocols/two-window-writer.ts';
 import { wrapU64 } from '../../lib/units.ts';
 import {
@@ -68,6 +69,7 @@ function readerOf(protocol: MatrixReader['protocol'], generation = false): Matri
 }
 
 const SEQLOCK = readerOf('seqlock');
+const TAGGED_SEQLOCK = readerOf('seqlock', true);
 const LATCH = readerOf('latch');
 const LATCH_WINDOW = readerOf('latch-window');
 const TAGGED_LATCH_WINDOW = readerOf('latch-window', true);
@@ -207,6 +209,37 @@ const READERS: readonly Omit<Mutant, 'side'>[] = [
       ],
     },
     stepped: stepped('update', 'unsafe'),
+  },
+  {
+    id: 'seqlock-generation-behind-count',
+    what: 'the generation is loaded after the count, and not before',
+    reader: TAGGED_SEQLOCK,
+    steps: inTurn(
+      drop('load the generation'),
+      insertAfter('load the count', {
+        kind: 'load',
+        note: 'load the generation, late',
+        at: () => CLOCK_PAGE_OFFSETS.generation,
+        bytes: 8,
+        order: 'acquire',
+        into: 'generation',
+      }),
+    ),
+    explored: explored('migration-different', 'unsafe', { variant: 'behind' }),
+    native: {
+      file: 'readers/seqlock.h',
+      changes: [
+        [
+          '      [[gnu::always_inline]] void Begin() const { reading->generation = generation.Load(); }\n',
+          '',
+        ],
+        [
+          '      [[gnu::always_inline]] void Take() const {\n        LoadCopy<kWords',
+          '      [[gnu::always_inline]] void Take() const {\n        reading->generation = generation.Load();\n        LoadCopy<kWords',
+        ],
+      ],
+    },
+    stepped: stepped('migration-different', 'unsafe', 'behind'),
   },
   {
     id: 'latch-no-recheck',

@@ -297,30 +297,4 @@ describe('a reader that was broken', () => {
       sound?.map(({ machineCode }) => machineCode),
     );
   });
-
-  testUnless(
-    noCompiler,
-    'by loading the generation behind the count is caught where the next host’s count is behind',
-    () => {
-      const begin = '    if constexpr (requires { page.Begin(); }) page.Begin();\n';
-      const taken = '    page.Take();\n';
-      const broken = build('seqlock', 'readers/seqlock.h', [
-        [begin, ''],
-        [taken, begin + taken],
-      ]);
-      const [caught, sound] = [broken, findStepper()].map((program) =>
-        step(program, 'seqlock', 'migration-different')
-          .filter(({ generation }) => generation === 'tagged')
-          .map(({ variant, counts }) => [variant, steppedVerdict(counts)]),
-      );
-      expect(caught).toEqual([
-        ['main', 'safe'],
-        ['behind', 'unsafe'],
-      ]);
-      expect(sound).toEqual([
-        ['main', 'safe'],
-        ['behind', 'safe'],
-      ]);
-    },
-  );
 });
