@@ -44,7 +44,7 @@ export function exploredCell(
     ({ variant, model, verdict, progress, brokenRule, counts, trace }): CellCase => ({
       ...{ variant, model, verdict, progress, brokenRule, counts, trace },
       expected: expectedExplored(reader, hazard, variant, model),
-      expectedProgress: progressRule({ ...reader, hazard, variant, evidence: 'explored' }).progress,
+      expectedProgress: progressRule({ ...reader, hazard, variant, model }).progress,
     }),
   );
   return ofCases(
@@ -61,7 +61,7 @@ export function steppedCell(reader: MatrixReader, { hazard, variants }: SteppedC
     ({ variant, verdict, progress, counts, example }): CellCase => ({
       ...{ variant, model: null, verdict, progress, brokenRule: null, counts },
       expected: expectedStepped(reader, hazard, variant),
-      expectedProgress: progressRule({ ...reader, hazard, variant, evidence: 'stepped' }).progress,
+      expectedProgress: progressRule({ ...reader, hazard, variant, model: null }).progress,
       trace:
         example === null
           ? null

@@ -30,8 +30,7 @@ function foundLine(one: Judged, evidence: EvidenceKind, { colors }: TextStyle): 
 
 /** The rule that the progress of a case is held to. */
 function ruleOf({ protocol, generation, hazard }: Cell, { variant, model }: CellCase): string {
-  const evidence = model === null ? 'stepped' : 'explored';
-  const { progress, why } = progressRule({ protocol, generation, hazard, variant, evidence });
+  const { progress, why } = progressRule({ protocol, generation, hazard, variant, model });
   return `${progress}: ${why}`;
 }
 

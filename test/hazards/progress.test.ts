@@ -30,20 +30,20 @@ const ruleOf = (
   reader: string,
   hazard: HazardName,
   variant = 'main',
-  evidence: 'explored' | 'stepped' = 'explored',
+  model: 'tso' | 'weak' | null = 'tso',
 ): Progress => {
   const { protocol, generation } = readerNamed(reader);
-  return progressRule({ protocol, generation, hazard, variant, evidence }).progress;
+  return progressRule({ protocol, generation, hazard, variant, model }).progress;
 };
 
 describe('the progress that is expected', () => {
   test('is what the protocols are about: a seqlock waits for its writer, a latch never, a window runs out', () => {
-    for (const evidence of ['explored', 'stepped'] as const) {
+    for (const model of ['tso', null] as const) {
       for (const hazard of ['writer-stalled', 'writer-killed', 'writer-restarted'] as const) {
-        expect(ruleOf('seqlock', hazard, 'main', evidence)).toBe('waits');
-        expect(ruleOf('latch+gen', hazard, 'main', evidence)).toBe('free');
-        expect(ruleOf('latch-window', hazard, 'main', evidence)).toBe('refuses');
-        expect(ruleOf('two-window', hazard, 'main', evidence)).toBe('refuses');
+        expect(ruleOf('seqlock', hazard, 'main', model)).toBe('waits');
+        expect(ruleOf('latch+gen', hazard, 'main', model)).toBe('free');
+        expect(ruleOf('latch-window', hazard, 'main', model)).toBe('refuses');
+        expect(ruleOf('two-window', hazard, 'main', model)).toBe('refuses');
       }
     }
   });
@@ -61,6 +61,12 @@ describe('the progress that is expected', () => {
     expect(ruleOf('latch', 'adjust-held-unfenced', 'back')).toBe('refuses');
     expect(ruleOf('latch', 'adjust-held', 'one held')).toBe('free');
     expect(ruleOf('seqlock', 'adjust-held')).toBe('waits');
+  });
+
+  test('of a reader whose bound can be reached is that it refuses', () => {
+    expect(ruleOf('seqlock', 'update', 'bounded')).toBe('refuses');
+    expect(ruleOf('latch', 'update', 'bounded')).toBe('refuses');
+    expect(ruleOf('latch', 'update', 'bounded', 'weak')).toBe('free');
   });
 
   test('of a variant that is unknown is the one of its hazard', () => {
