@@ -113,7 +113,9 @@ function ofSound(
 /** Hazards in which nobody publishes, so that the follow-up's sketch, which goes on while the count stands, never ends. */
 const STANDING: readonly string[] = [
   'counter-behind main',
+  'counter-behind both offered',
   'window-expired main',
+  'window-expired both offered',
   'counter-wrapped through zero',
 ];
 

@@ -50,8 +50,9 @@ function leavesWindow({ protocol, hazard, variant, model }: Situation): boolean 
   if (UNWRITTEN.includes(hazard)) return true;
   if (variant === 'naive') return false;
   if (model !== null) {
-    // Windows end soon where rates change, or where all that a reader has loaded is void anyhow.
-    if (variant === 'rates change') return true;
+    // Windows end soon where rates change, or where all that a reader has loaded is void anyhow. Of two copies on offer a
+    // writer keeps the later one, which a counter may not have reached yet.
+    if (variant === 'rates change' || variant === 'both offered') return true;
     return PUBLISHING.includes(hazard) || (hazard === 'migration-different' && variant === 'main');
   }
   // A writer that is not late leaves no window that overlaps the next.

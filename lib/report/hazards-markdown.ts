@@ -2,6 +2,7 @@ import { heldOf } from '../hazards/held.js';
 import {
   type Cell,
   type CellCase,
+  type CellVerdict,
   EVIDENCE_KINDS,
   type EvidenceKind,
   HAZARD_NAMES,
@@ -46,9 +47,18 @@ const verdictOf: Telling = ({ evidence, verdict, expected }) =>
 const progressOf: Telling = ({ evidence, progress, expectedProgress }) =>
   (evidence === 'stressed' ? expectedProgress : progress) ?? 'not held';
 
+const WORSE: Readonly<Record<CellVerdict, number>> = { 'not-applicable': 0, safe: 0, lags: 1, unsafe: 2 };
+
+/** Whether another variant, in which no rule is broken, has a worse verdict than the one that is told. */
+function hasWorse({ cases, verdict }: Cell): boolean {
+  return cases.some((one) => one.brokenRule === null && WORSE[one.verdict] > WORSE[verdict]);
+}
+
 function overview(cells: readonly Cell[], kinds: readonly EvidenceKind[], tell: Telling): string {
-  const told = (cell: Cell | undefined): string =>
-    cell === undefined || cell.verdict === 'not-applicable' ? EMPTY : tell(cell);
+  const told = (cell: Cell | undefined): string => {
+    if (cell === undefined || cell.verdict === 'not-applicable') return EMPTY;
+    return tell === verdictOf && hasWorse(cell) ? `${tell(cell)}\\*` : tell(cell);
+  };
   const rows = HAZARD_NAMES.map((hazard) => [
     `[${hazard}](#${hazard})`,
     ...MATRIX_READERS.map((reader) => {
@@ -102,7 +112,11 @@ function shortest(cells: readonly Cell[], hazard: HazardName): string {
         .filter(({ trace, model }) => trace !== null && model === 'tso')
         .map((one) => ({ reader: readerName(reader), one })),
   );
-  const [first] = candidates;
+  // What is wrong without a broken rule tells most, then what is wrong, then what is out of order; and of these the way in
+  // which the hazard is seen to happen.
+  const weight = ({ one }: (typeof candidates)[number]): number =>
+    (one.verdict === 'unsafe' ? 0 : 4) + (one.brokenRule === null ? 0 : 2) + (one.variant === 'main' ? 0 : 1);
+  const [first] = candidates.toSorted((a, b) => weight(a) - weight(b));
   if (first?.one.trace == null) return '';
   const { steps, verdict } = first.one.trace;
   const lines = steps.map((step, index) => `${String(index + 1).padStart(2)}  ${step}`);
@@ -157,7 +171,13 @@ single steps see no reordering. *Stressed*: threads and killed processes on the 
 reader is held to, since threads need not be caught at what they may do. A dot: this evidence cannot make it happen.
 
 **Right** means: there is an instant of the read at which the segment was published and not superseded, and computed for
-the counter as it was then, with that counter in its window. The instant of the counter may be another one of the same read.
+its counter, with the counter that was read in its window: the two need be of one read, not of one instant, since where the
+processor moves the counter there is no such instant. Spin and the stepper, which know program order alone, ask for one instant;
+sound readers keep to that too, and the three agree on them. A broken one can be wrong by the stricter word alone: then the
+explorer finds it by another hazard ([docs/mutants.md](mutants.md)).
+
+**A cell** of the tables is its main variant. An asterisk: another variant, in which no rule is broken, has a worse verdict.
+*writer-stalled* is explored as *update* is, since to stand is one of the interleavings; what it is about is who waits.
 
 **What is left out loses nothing.** Steps that touch nothing shared are made with the step before them, since they commute
 with every other step. Time passes where the counter is read, since nothing else sees it. Two reads are made one after the

@@ -452,6 +452,15 @@ const READERS: readonly Omit<Mutant, 'side'>[] = [
     stepped: stepped('update', 'unsafe'),
   },
   {
+    id: 'two-window-tag-of-first',
+    what: 'the tag of the other copy is not loaded, and that of the first is believed for it',
+    reader: TAGGED_TWO_WINDOW,
+    steps: drop('load tag of the other copy'),
+    explored: explored('migration-own-page', 'unsafe', { variant: 'both offered', updates: 1 }),
+    native: null,
+    stepped: NOT_OURS('no writer of the stepper offers a copy of an older generation behind a newer one'),
+  },
+  {
     id: 'two-window-mult-of-first',
     what: 'the value at the other copy is computed with the mult of the first',
     reader: TWO_WINDOW,

@@ -78,6 +78,8 @@ interface Build {
   /** What is current, in the first copy, and what the other one holds. */
   readonly first?: Published;
   readonly other?: Published;
+  /** two-window: both are offered, each in its window, and the first copy is tried first. */
+  readonly both?: boolean;
   /** Fields that change besides `base` and `whole`. */
   readonly varying?: readonly ('mult' | 'maxDelta' | 'tag')[];
   readonly countMask?: bigint;
@@ -97,7 +99,7 @@ function build(edits: ScenarioEdits, options: Build): Scenario {
     (hasWindow(protocol) || !copies.some((copy) => COPY_OFFSETS[copy].maxDelta === at)) &&
     (native.generation === 'tagged' || !copies.some((copy) => COPY_OFFSETS[copy].tag === at));
   const words = new Map<number, bigint>([
-    [COUNT_AT, page === 'two-window' ? 2n : 0n],
+    [COUNT_AT, page === 'two-window' && options.both !== true ? 2n : 0n],
     [GENERATION_AT, GENERATIONS[0]],
     ...copies
       .flatMap((copy) => wordsOf(copy, copy === 0 ? first : other, GENERATIONS[0]))
@@ -139,8 +141,8 @@ function build(edits: ScenarioEdits, options: Build): Scenario {
     lastTick: options.lastTick,
     words,
     shared,
-    known: { latest: first, copies: [first, other] },
-    current: [first],
+    known: { latest: options.both === true ? other : first, copies: [first, other] },
+    current: options.both === true ? [first, other] : [first],
     countMask: options.countMask ?? (1n << 64n) - 1n,
     ordered: options.ordered ?? false,
     bounded: options.bounded ?? false,
@@ -211,6 +213,38 @@ function usualPage(making: Making): Pick<Build, 'first' | 'other'> {
   return making.page === 'two-window' ? TOUCHING_PAGE : changingPage(making);
 }
 
+/**
+ * A two-window page whose copies are both offered on the straight line of an epoch: the first one up to a tick after the
+ * epoch's start, and the other one from there on, so that a counter can fall into either, and after a jump into the other.
+ */
+function bothOffered(
+  epoch: number,
+  from = 1n,
+  maxDelta = LONG,
+): { first: Published; other: Published; both: true } {
+  const turn = ORIGIN + BigInt(epoch) * JUMP + 1n;
+  return {
+    first: straight(turn - LAG, epoch, LAG),
+    other: straight(turn + from - 1n, epoch, maxDelta),
+    both: true,
+  };
+}
+
+/** A scenario, and for two-window the same with both copies on offer, beside what it is with one. */
+function inBothWays(
+  page: WrittenFor,
+  edits: ScenarioEdits,
+  options: Build,
+  both: Partial<Build> = {},
+): Scenario[] {
+  const one = build(edits, options);
+  if (page !== 'two-window') return [one];
+  const about = `${options.about}; both copies are on offer before`;
+  const varying = [...new Set([...(options.varying ?? []), 'maxDelta' as const])];
+  const more = { variant: 'both offered', about, varying, ...bothOffered(0), ...both };
+  return [one, build(edits, { ...options, ...more })];
+}
+
 const TOUCHING = 2n;
 
 /** A page whose windows touch, the first of which starts now. */
@@ -270,15 +304,16 @@ const AN_UPDATE: Readonly<Record<WrittenFor, bigint>> = { seqlock: 2n, latch: 1n
  * The page of another host, all at once, and its writer, if one publishes there. Its count is equal, or ahead, or behind
  * by just as much as its next update makes up for.
  */
-function anotherHost(reader: MatrixReader, counts: 'equal' | 'ahead' | 'behind'): WorldEvent {
+function anotherHost(reader: MatrixReader, counts: 'equal' | 'ahead' | 'behind', isBoth = false): WorldEvent {
   const page = writtenFor(reader.protocol);
-  const segment = ANOTHERS;
+  const both = bothOffered(1);
+  const segments = isBoth ? [both.first, both.other] : [ANOTHERS, ANOTHERS];
   const copies: readonly CopyNumber[] = page === 'seqlock' ? [0] : [0, 1];
   return {
     note: `the guest moves to another host: page, counter and generation are the other's, the count is ${counts}`,
     newEpoch: true,
     writer: counts === 'behind' ? 'is replaced' : 'stops',
-    current: [segment],
+    current: isBoth ? segments : [ANOTHERS],
     words: (load) => {
       const count = load(COUNT_AT);
       // No host's page rests on an odd count.
@@ -286,7 +321,7 @@ function anotherHost(reader: MatrixReader, counts: 'equal' | 'ahead' | 'behind')
       return new Map([
         [COUNT_AT, wrapU64(resting + { equal: 0n, ahead: 4n, behind: -AN_UPDATE[page] }[counts])],
         [GENERATION_AT, GENERATIONS[1]],
-        ...copies.flatMap((copy) => wordsOf(copy, segment, GENERATIONS[1])),
+        ...copies.flatMap((copy) => wordsOf(copy, segments[copy] as Published, GENERATIONS[1])),
       ]);
     },
   };
@@ -412,21 +447,31 @@ export function scenariosOf(
     }
     case 'counter-behind':
       return [
-        build(edits, {
-          reader,
-          about: 'the base lies ahead of the counter',
-          first: straight(ORIGIN + 2n, 0),
-          lastTick: 3,
-        }),
+        ...inBothWays(
+          page,
+          edits,
+          {
+            reader,
+            about: 'the base lies ahead of the counter',
+            first: straight(ORIGIN + 2n, 0),
+            lastTick: 3,
+          },
+          bothOffered(0, 3n),
+        ),
       ];
     case 'window-expired':
       return [
-        build(edits, {
-          reader,
-          about: 'the window ends, and nobody publishes',
-          first: straight(ORIGIN - LAG, 0, LAG + 1n),
-          lastTick: 3,
-        }),
+        ...inBothWays(
+          page,
+          edits,
+          {
+            reader,
+            about: 'the window ends, and nobody publishes',
+            first: straight(ORIGIN - LAG, 0, LAG + 1n),
+            lastTick: 3,
+          },
+          bothOffered(0, 1n, 1n),
+        ),
       ];
     case 'counter-wrapped': {
       const nearZero = (1n << 64n) - 2n;
@@ -438,7 +483,7 @@ export function scenariosOf(
         epoch: 0,
       });
       return [
-        build(edits, {
+        ...inBothWays(page, edits, {
           reader,
           variant: 'main',
           about: 'the counter runs once around, and comes back into a window',
@@ -474,7 +519,7 @@ export function scenariosOf(
         ...(fenced ? {} : { brokenRule: 'all that was stored is seen before the counter moves' }),
       };
       return [
-        build(edits, {
+        ...inBothWays(page, edits, {
           ...common,
           about: `the counter is moved forward with readers held back${fenced ? '' : ', without the fence'}`,
         }),
@@ -500,7 +545,7 @@ export function scenariosOf(
     }
     case 'adjust-unheld':
       return [
-        build(edits, {
+        ...inBothWays(page, edits, {
           reader,
           about: "the counter jumps behind the writer's back, inside the window",
           brokenRule: "nobody moves the counter behind the writer's back",
@@ -522,6 +567,20 @@ export function scenariosOf(
           events: [anotherHost(reader, hazard === 'migration-equal' ? 'equal' : 'ahead')],
           lastTick: Number(SHORT),
         }),
+        ...(page !== 'two-window'
+          ? []
+          : [
+              build(edits, {
+                reader,
+                variant: 'both offered',
+                about: 'the same, and either host offers both copies',
+                varying: ['tag', 'maxDelta'],
+                ...bothOffered(0),
+                writer: straightUpdates(making, 1),
+                events: [anotherHost(reader, hazard === 'migration-equal' ? 'equal' : 'ahead', true)],
+                lastTick: Number(SHORT),
+              }),
+            ]),
         build(edits, {
           ...changing,
           variant: 'rates change',
@@ -556,21 +615,30 @@ export function scenariosOf(
       ];
     case 'migration-own-page':
       return [
-        build(edits, {
-          reader,
-          about:
-            'counter and generation change at once, the page comes along, and its writer publishes again',
-          varying: ['tag'],
-          writer: straightUpdates(making, updates),
-          events: [
-            { ...newGeneration, note: 'the guest moves: counter and generation change', newEpoch: true },
-          ],
-          lastTick: 1,
-        }),
+        ...inBothWays(
+          page,
+          edits,
+          {
+            reader,
+            about:
+              'counter and generation change at once, the page comes along, and its writer publishes again',
+            varying: ['tag'],
+            writer: straightUpdates(making, updates),
+            events: [
+              { ...newGeneration, note: 'the guest moves: counter and generation change', newEpoch: true },
+            ],
+            lastTick: 1,
+          },
+          {
+            // The old copy stays on offer behind a new one that ends soon: only its tag tells that it is of another counter.
+            writer: straightUpdates(making, 1, { overlap: false, keptFirst: false }, 1n),
+            lastTick: 2,
+          },
+        ),
       ];
     case 'generation-late':
       return [
-        build(edits, {
+        ...inBothWays(page, edits, {
           reader,
           about: 'the counter changes, and only later the generation',
           brokenRule: 'the generation changes with the counter, while no CPU runs',
@@ -589,7 +657,7 @@ export function scenariosOf(
         lastTick: 1,
       };
       return [
-        build(edits, {
+        ...inBothWays(page, edits, {
           ...common,
           about: 'the generation changes, and only later the counter; the writer may publish between',
           writer: straightUpdates(making, 1),
@@ -605,7 +673,7 @@ export function scenariosOf(
     }
     case 'count-aba':
       return [
-        build(edits, {
+        ...inBothWays(page, edits, {
           reader,
           about: 'the count is of so few bits that it comes back while a copy is rewritten',
           brokenRule: 'the count does not come back within a read',

@@ -583,7 +583,9 @@ export class World {
       }
     } else if (access.kind === 'store' && access.at === ADJUST_AT) {
       const next = this.#run(this.#newEpoch(this.#afterWriter(state, writer, 0n)));
-      on(next, false, () => `writer: ${access.note}`);
+      const waiting = state.buffer.list.map((pending) => pending.note).join(', ');
+      const beside = waiting === '' ? '' : `, while in its store buffer there still waits: ${waiting}`;
+      on(next, false, () => `writer: ${access.note}${beside}`);
     } else if (access.kind === 'store') {
       const after = this.#afterWriter(state, writer, 0n);
       const pending = this.#pendingOf(writer, update, at, after);
@@ -611,6 +613,8 @@ export class World {
   }
 
   #withCurrent(state: State, current: Segments): State {
+    // A read that has made its last check is over, but for a counter that moves.
+    if (state.reader.access.kind === 'end') return { ...state, current };
     let known = this.#seenWith.get(state.seen.id);
     if (known === undefined) {
       known = new Map();

@@ -61,6 +61,8 @@ export interface UpdateChoice {
   readonly fence?: 'full' | 'release';
   /** two-window */
   readonly overlap?: boolean;
+  /** two-window, where both are offered: whether the kept one is tried first, as ours have it (default). */
+  readonly keptFirst?: boolean;
   /** two-window: the copy that a writer keeps; `found` by default. */
   readonly keep?: CopyNumber | 'found';
 }
@@ -118,7 +120,7 @@ export function updateOf(
         ...options,
         keep: choice.keep ?? 'found',
         overlap,
-        keptFirst: !overlap,
+        keptFirst: choice.keptFirst ?? !overlap,
       });
       const kept = (registers: Registers): CopyNumber => (registers['keep'] === 0n ? 0 : 1);
       return {
