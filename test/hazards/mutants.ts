@@ -478,6 +478,40 @@ const READERS: readonly Omit<Mutant, 'side'>[] = [
     stepped: stepped('update', 'unsafe'),
   },
   {
+    id: 'two-window-base-of-first',
+    what: 'the counter at the other copy is taken from the base of the first',
+    reader: TWO_WINDOW,
+    steps: elsewhere(/^load base of the other copy$/, otherCount),
+    explored: explored('counter-behind', 'unsafe', { variant: 'both offered' }),
+    native: {
+      file: 'readers/two_window.h',
+      changes: [
+        [
+          'LoadCopy<true, kTag>(page, slot, first ^ 1, &reading->words);',
+          'const uint64_t base = reading->words.base;\n        LoadCopy<true, kTag>(page, slot, first ^ 1, &reading->words);\n        reading->words.base = base;',
+        ],
+      ],
+    },
+    stepped: stepped('update', 'unsafe'),
+  },
+  {
+    id: 'two-window-window-of-first',
+    what: 'the window of the other copy is as long as that of the first',
+    reader: TWO_WINDOW,
+    steps: elsewhere(/^load maxDelta of the other copy$/, otherCount),
+    explored: explored('window-expired', 'unsafe', { variant: 'both offered' }),
+    native: {
+      file: 'readers/two_window.h',
+      changes: [
+        [
+          'LoadCopy<true, kTag>(page, slot, first ^ 1, &reading->words);',
+          'const uint64_t max_delta = reading->words.max_delta;\n        LoadCopy<true, kTag>(page, slot, first ^ 1, &reading->words);\n        reading->words.max_delta = max_delta;',
+        ],
+      ],
+    },
+    stepped: stepped('update', 'unsafe'),
+  },
+  {
     id: 'two-window-always-first-copy',
     what: 'copy 0 is tried first, whatever the count names',
     reader: TWO_WINDOW,

@@ -36,7 +36,8 @@ export function exploreCell({ protocol, generation, hazard, variant }: SpinCell)
   const scenario = scenariosOf(reader, hazard, updates).find((one) => one.variant === VARIANTS[variant]);
   if (scenario === undefined) return null;
   const start = performance.now();
-  const { states, wrong, disordered } = explore(scenario, 'sc');
+  const { states, wrong, disordered, complete } = explore(scenario, 'sc');
+  if (!complete) throw new Error(`not all of ${protocol}, ${hazard}, ${variant} was explored`);
   const verdict = wrong !== null ? 'unsafe' : disordered !== null ? 'lags' : 'safe';
   return { verdict, states, seconds: (performance.now() - start) / 1000 };
 }

@@ -668,6 +668,7 @@ export class World {
     if (event.words !== undefined) {
       const changed = event.words((at) => state.words.values.get(at) ?? 0n);
       const values = new Map(state.words.values);
+      // Words that this reader does not load are not of this page.
       for (const [at, value] of changed) if (values.has(at)) values.set(at, value);
       next = { ...next, words: this.#wordsOf(values) };
     }
