@@ -179,8 +179,8 @@ const VERDICT_LEGEND = [
   ' generation; untagged latch-window; the sketches of latch-window and two-window',
   ' as written. Cells: explored under x86-TSO, stepped, stressed; s safe, l lags',
   ' (right, but below a value returned before), u unsafe, . not made to happen;',
-  ' a capital is not as expected. A cell is its main variant: --explain READER HAZARD',
-  ' tells the others, which can be worse, and how it comes to each.',
+  ' a capital is not as expected. A cell is its main variant; --explain READER',
+  ' HAZARD tells the others, which can be worse, and how it comes to each.',
 ].join('\n');
 
 const PROGRESS_LEGEND = [
