@@ -23,6 +23,10 @@
  * | `ERR_SYSTEM_CALL` | a system call failed; `errno` and `syscall` say which and how |
  * | `ERR_MEMORY_FAULT` | memory that cannot be read was asked for |
  * | `ERR_CANNOT_RUN` | this machine lacks what the command needs |
+ * | `ERR_SOURCE` | a timekeeper's source of time cannot be read, stopped, jumped or went back |
+ * | `ERR_SCHEDULE` | a scheduled change lies in the past, or does not go together with another |
+ * | `ERR_PAGE_TAKEN` | another writer has the clock page |
+ * | `ERR_WRITER_DIED` | a timekeeper ended without being asked to |
  */
 export type LatchclockErrorCode =
   | 'ERR_UNSUPPORTED_PLATFORM'
@@ -44,7 +48,11 @@ export type LatchclockErrorCode =
   | 'ERR_RETRIES'
   | 'ERR_SYSTEM_CALL'
   | 'ERR_MEMORY_FAULT'
-  | 'ERR_CANNOT_RUN';
+  | 'ERR_CANNOT_RUN'
+  | 'ERR_SOURCE'
+  | 'ERR_SCHEDULE'
+  | 'ERR_PAGE_TAKEN'
+  | 'ERR_WRITER_DIED';
 
 /** What an error says besides its code and what was wrong. */
 export interface LatchclockErrorDetails {

@@ -14,6 +14,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   native: 1,
   host: 2,
   smear: 2,
+  timekeeper: 3,
   hazards: 4,
   checks: 5,
   report: 6,
