@@ -27,6 +27,8 @@ export interface TimeSource {
   readonly name: string;
   /** Whether it tells when the counter's meaning changes. */
   readonly hasGeneration: boolean;
+  /** Whether nobody else corrects its clocks: then the owner of the timekeeper may. */
+  readonly isFree: boolean;
   /** The counter's nominal frequency, Hz. */
   readonly hz: number;
   /**

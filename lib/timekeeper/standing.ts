@@ -1,4 +1,5 @@
 import type { Line } from './line.js';
+import type { RealtimePreference } from './view.js';
 
 /** A clock's line without its base and shift, which the clocks of a standing have in common. */
 export type Slope = Pick<Line, 'scaledNs' | 'mult'>;
@@ -27,4 +28,6 @@ export interface Standing {
   readonly raw: Slope;
   /** How far any clock may be from the source's at the same counter, ns; it grows along the standing as a clock does. */
   readonly bound: Slope;
+  /** What `realtime` is, a page each. */
+  readonly preferences: readonly RealtimePreference[];
 }

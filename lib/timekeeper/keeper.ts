@@ -1,0 +1,494 @@
+import { LatchclockError } from '../errors.js';
+import { nearest, rational } from '../smear/rational.js';
+import { maxBigint, minBigint, NS_PER_SEC } from '../units.js';
+import type { KeeperEvent } from './events.js';
+import { type FreeRun, freeRunOf, withChange, withSlewEnded } from './free-run.js';
+import { type Line, nsAt, readingAt, rescaled, scaledAt } from './line.js';
+import { Schedule, type ScheduledChange } from './schedule.js';
+import type { SourceSample } from './source.js';
+import type { Slope, Standing } from './standing.js';
+import type { UtcScale } from './utc-scale.js';
+import type { RealtimePreference } from './view.js';
+
+/** What a keeper goes by. Times are cycles of the counter. */
+export interface KeeperOptions {
+  /** Of all lines: 0..63. See {@link shiftFor}. */
+  readonly shift: number;
+  readonly utc: UtcScale;
+  /** Whether nobody but the schedule corrects the source. */
+  readonly isFree: boolean;
+  /** For how long a standing holds at the most. */
+  readonly window: bigint;
+  /** How long before a corner that is known the standing after it is published. */
+  readonly cornerLead: bigint;
+  /** TAI - UTC of the source at the start, seconds. */
+  readonly taiOffsetSeconds: number;
+  readonly preferences: readonly RealtimePreference[];
+  /** What a writer that died left behind; null: nothing. Of the same shift. */
+  readonly previous: Standing | null;
+}
+
+/** What is to be published. */
+export interface Plan {
+  /** The standing that holds now, with its end moved; null where it need not be published again. */
+  readonly revised: Standing | null;
+  /** The one that follows. */
+  readonly next: Standing;
+  /** Whether `next` starts where the one before it ends: else nobody could read in between. */
+  readonly touches: boolean;
+  readonly events: readonly KeeperEvent[];
+  readonly after: Progress;
+}
+
+/** How far a keeper has come. Immutable. */
+interface Progress {
+  readonly sample: SourceSample;
+  readonly current: Standing;
+  /** The reading from which on nobody can have read `current`. */
+  readonly givenUpTo: bigint;
+  /** The one after `current`, while its base has not come. */
+  readonly next: Standing | null;
+  readonly free: FreeRun | null;
+  /** tai - monotonic, ns. */
+  readonly taiOffsetNs: bigint;
+  readonly preferences: readonly RealtimePreference[];
+  /** Changes that `current` and `next` have in them. */
+  readonly made: readonly ScheduledChange[];
+}
+
+const PARTS = 1_000_000_000_000n;
+/** The fastest that monotonic is steered: 500 ppm, as adjtime and NTP have it. */
+const MOST_STEER_PPT = 500_000_000n;
+/** What no rate that a kernel may have explains (adjtimex: 10 % and mult another 11 %) is a jump. */
+const MOST_RATE_EXCESS = 8n;
+const TOLERATED_JUMP_NS = 1_000_000n;
+/** Bits of a ns that smears are computed with. */
+const SMEAR_BITS = 20;
+
+/** The largest shift at which a mult, and one of twice the rate, has 63 bits; at most 63. */
+export function shiftFor(hz: number): number {
+  return Math.max(0, Math.min(63, Math.floor(61 - Math.log2(1e9 / hz))));
+}
+
+function magnitude(value: bigint): bigint {
+  return value < 0n ? -value : value;
+}
+
+function lineOf({ base, shift }: Standing, slope: Slope): Line {
+  return { base, shift, ...slope };
+}
+
+/** tai along a standing. */
+export function taiLine(standing: Standing): Line {
+  const line = lineOf(standing, standing.shared);
+  return { ...line, scaledNs: line.scaledNs + (standing.taiOffsetNs << BigInt(standing.shift)) };
+}
+
+/** How far a standing says that its clocks may be off at a reading, ns, rounded up. */
+export function boundNsAt(standing: Standing, cycles: bigint): bigint {
+  return nsAt(lineOf(standing, standing.bound), cycles) + 1n;
+}
+
+/** A correction that takes `error` away in `cycles`, at no more than 500 ppm. */
+function steered(target: Line, error: bigint, cycles: bigint): bigint {
+  const most = (target.mult * MOST_STEER_PPT) / PARTS;
+  const wanted = error / cycles;
+  return maxBigint(-most, minBigint(most, wanted));
+}
+
+/**
+ * Makes standings from samples: pure, but for what it remembers. Every clock is one function of the counter, since each
+ * standing starts where the one before it ends, at the value that it has there; only tai and what hangs on it step.
+ */
+export class Keeper {
+  readonly #options: KeeperOptions;
+  readonly #schedule = new Schedule();
+  #progress: Progress | null = null;
+  #preferences: readonly RealtimePreference[];
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#preferences = options.preferences;
+  }
+
+  /** The standing that was published last for now, and the one for later, if one was. */
+  get standings(): readonly Standing[] {
+    if (this.#progress === null) return [];
+    const { current, next } = this.#progress;
+    return next === null ? [current] : [current, next];
+  }
+
+  get scheduled(): number {
+    return this.#schedule.length;
+  }
+
+  /** What `realtime` of a page is to be from the next corner on. */
+  prefer(page: number, preference: RealtimePreference): void {
+    this.#preferences = this.#preferences.with(page, preference);
+  }
+
+  /**
+   * Schedules a change.
+   *
+   * @param now the counter, cycles
+   * @throws LatchclockError `ERR_SCHEDULE` as {@link Schedule.add}, and where the source is corrected by others
+   */
+  add(change: ScheduledChange, now: bigint): void {
+    if (!this.#options.isFree && change.kind !== 'preference') {
+      throw new LatchclockError('ERR_SCHEDULE', `a ${change.kind} would be undone: the source is corrected by others`, {
+        where: `${change.kind}`,
+        todo: "schedule it with the source 'counter'",
+      });
+    }
+    const last = this.standings.at(-1);
+    if (last === undefined) throw new LatchclockError('ERR_SCHEDULE', 'nothing was published yet', { where: change.kind });
+    const earliest = maxBigint(now + this.#options.cornerLead, last.base + 1n);
+    const slewEnd = this.#progress?.free?.slewEnd ?? null;
+    const tai = taiLine(last);
+    this.#schedule.add(change, earliest, tai);
+    const isRate = change.kind === 'frequency' || change.kind === 'slew';
+    if (isRate && slewEnd !== null) {
+      const tick = 'cycles' in change.at ? change.at.cycles : readingAt(tai, change.at.taiNs);
+      if (tick >= slewEnd) return;
+      this.#schedule.drop([change]);
+      throw new LatchclockError('ERR_SCHEDULE', 'the change overlaps a slew that goes on', {
+        where: `${change.kind} at cycles ${tick}`,
+        todo: `give an instant after cycles ${slewEnd}`,
+      });
+    }
+  }
+
+  /**
+   * What to publish next; null while a standing waits for its base, which is the corner to come.
+   *
+   * @param now the counter, read after the sample was taken, cycles
+   * @param lead how much later readers can be sent to what is planned now
+   * @param steer in how many cycles an error is to be gone
+   * @throws LatchclockError `ERR_SOURCE` where the source, or the counter, stopped, jumped or went back
+   */
+  plan(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
+    const before = this.#progress;
+    if (before === null) return this.#first(sample, now + lead, steer);
+    const settled =
+      before.next !== null && before.next.base <= now
+        ? { ...before, current: before.next, next: null, givenUpTo: before.next.end }
+        : before;
+    const isOther = sample.generation !== settled.current.generation;
+    const isLate = now >= settled.current.end;
+    if (!isOther) this.#check(settled.sample, sample, isLate);
+    if (isOther || isLate) return this.#anew(settled, sample, now, now + lead, steer, isOther);
+    if (settled.next !== null) return null;
+    const corner = this.#nextCorner(settled.current, settled.free);
+    const isNear = corner !== null && corner <= now + this.#options.cornerLead;
+    const at = isNear ? corner : now + lead;
+    const current = { ...settled.current, end: at };
+    const revised = at === settled.current.end ? null : current;
+    const line = lineOf(current, current.shared);
+    const raw = lineOf(current, current.raw);
+    const start = { shared: scaledAt(line, at), raw: scaledAt(raw, at) };
+    return this.#follow(settled, sample, at, start, steer, { current, revised, touches: true });
+  }
+
+  /** That a plan was published. */
+  commit(plan: Plan): void {
+    this.#progress = plan.after;
+    this.#schedule.drop(plan.after.made);
+  }
+
+  /**
+   * That an end of the standing of now came too late: it may have been read beyond it.
+   *
+   * @param end its end, cycles
+   * @param cycles the counter once nobody was sent past the end any longer
+   */
+  wasLate(end: bigint, cycles: bigint): void {
+    const before = this.#progress;
+    if (before === null) return;
+    const standing = before.next !== null && before.next.base <= cycles ? before.next : before.current;
+    this.#progress = { ...before, current: { ...standing, end }, next: null, givenUpTo: cycles };
+  }
+
+  #first(sample: SourceSample, at: bigint, steer: bigint): Plan {
+    const { previous, taiOffsetSeconds, isFree, shift } = this.#options;
+    const target = this.#rescaledLine(sample.monotonic);
+    const progress: Progress = {
+      sample,
+      current: previous ?? this.#placeholder(sample, at),
+      givenUpTo: previous?.end ?? at,
+      next: null,
+      free: isFree ? freeRunOf(target) : null,
+      taiOffsetNs: sample.realtimeOffsetNs + BigInt(taiOffsetSeconds) * NS_PER_SEC,
+      preferences: this.#preferences,
+      made: [],
+    };
+    if (previous === null) {
+      const start = { shared: scaledAt(target, at), raw: scaledAt(this.#rescaledLine(sample.raw), at) };
+      return this.#follow(progress, sample, at, start, steer, {
+        current: progress.current,
+        revised: null,
+        touches: false,
+      });
+    }
+    // A dead writer's readers may have gone on to where its last window ended, if it died as it moved that end.
+    const touches = at < previous.end;
+    const from = touches ? previous.end : at;
+    const given = touches ? previous.end : minBigint(at, previous.end + this.#options.window);
+    const ahead = scaledAt(lineOf(previous, previous.shared), given) - scaledAt(target, from);
+    if (ahead > NS_PER_SEC << BigInt(shift)) {
+      throw new LatchclockError('ERR_BAD_PAGE', `the page's clocks are ${ahead >> BigInt(shift)} ns ahead of the source`, {
+        where: 'the copy that its last writer left',
+        todo: 'remove the page, if nobody reads it: it is from another boot or another machine',
+      });
+    }
+    return this.#resume(progress, sample, from, given, steer, touches, []);
+  }
+
+  /** From the source again, at values no lower than any that was given. */
+  #anew(
+    before: Progress,
+    sample: SourceSample,
+    now: bigint,
+    at: bigint,
+    steer: bigint,
+    isOther: boolean,
+  ): Plan {
+    const { generation } = sample;
+    const { end } = before.current;
+    const gapNs = nsAt(this.#rescaledLine(sample.monotonic), at) - nsAt(this.#rescaledLine(sample.monotonic), end);
+    const event: KeeperEvent = isOther
+      ? { kind: 'disrupted', generation, cycles: now }
+      : { kind: 'late', gapNs: maxBigint(gapNs, 0n), cycles: now };
+    // In another generation the old line says nothing of the counter: the reading at the last sample is the last one known.
+    const given = isOther ? before.sample.cycles : maxBigint(end, before.givenUpTo);
+    return this.#resume(before, sample, at, given, steer, false, [event]);
+  }
+
+  #resume(
+    before: Progress,
+    sample: SourceSample,
+    at: bigint,
+    given: bigint,
+    steer: bigint,
+    touches: boolean,
+    events: readonly KeeperEvent[],
+  ): Plan {
+    const { current } = before;
+    const free = before.free === null ? null : this.#freeAt(before, at, current).free;
+    const last = (slope: Slope): bigint => scaledAt(lineOf(current, slope), given);
+    const shared = scaledAt(free?.line ?? this.#rescaledLine(sample.monotonic), at);
+    const raw = scaledAt(this.#rescaledLine(sample.raw), at);
+    const start = touches
+      ? { shared: last(current.shared), raw: last(current.raw) }
+      : { shared: maxBigint(shared, last(current.shared)), raw: maxBigint(raw, last(current.raw)) };
+    return this.#follow(before, sample, at, start, steer, { current, revised: null, touches }, events);
+  }
+
+  /** The standing from `at` on. */
+  #follow(
+    before: Progress,
+    sample: SourceSample,
+    at: bigint,
+    start: { shared: bigint; raw: bigint },
+    steer: bigint,
+    plan: { current: Standing; revised: Standing | null; touches: boolean },
+    already: readonly KeeperEvent[] = [],
+  ): Plan {
+    const { shift, utc } = this.#options;
+    const scale = BigInt(shift);
+    const made = this.#freeAt(before, at, plan.current);
+    const { offsetNs, events: moves } = this.#taiOffset(before, sample, at, start.shared);
+    const steps = made.due.map(({ change }) => (change.kind === 'step' ? change.byNs : 0n));
+    const taiOffsetNs = steps.reduce((sum, byNs) => sum + byNs, offsetNs);
+    const target = made.free?.line ?? this.#rescaledLine(sample.monotonic);
+    const rawTarget = this.#rescaledLine(sample.raw);
+    const error = start.shared - scaledAt(target, at);
+    const rawError = start.raw - scaledAt(rawTarget, at);
+    const correction = steered(target, error, steer);
+    const rawCorrection = steered(rawTarget, rawError, steer);
+    const mult = target.mult - correction;
+    const shared = { scaledNs: start.shared, mult };
+    const drift = (mult * sample.driftPpt) / PARTS + 1n;
+    const worst = maxBigint(magnitude(error), magnitude(rawError));
+    const tai = { base: at, scaledNs: start.shared + (taiOffsetNs << scale), mult, shift };
+    const taiNs = nsAt(tai, at);
+    const preferences = this.#preferencesAt(made.due);
+    const standing: Standing = {
+      base: at,
+      end: at,
+      shift,
+      generation: sample.generation,
+      shared,
+      boottimeOffsetNs: sample.boottimeOffsetNs,
+      taiOffsetNs,
+      saneOffsetNs: taiOffsetNs - utc.saneOffsetNs(taiNs),
+      smeared: shared,
+      raw: { scaledNs: start.raw, mult: rawTarget.mult - rawCorrection },
+      bound: {
+        scaledNs:
+          worst +
+          (sample.boundNs << scale) +
+          drift * maxBigint(at - sample.cycles, 0n) +
+          // A smear that is curved is followed to 1/16 ns.
+          (utc.straightForNs(taiNs) === null ? 0n : 1n << maxBigint(scale - 4n, 0n)),
+        mult: drift + maxBigint(magnitude(correction), magnitude(rawCorrection)),
+      },
+      preferences,
+    };
+    const end = this.#endOf(standing, taiNs, made.free);
+    const next = { ...standing, end, smeared: this.#smeared(tai, end) };
+    const changes: KeeperEvent[] = made.due.map(({ change, tick }) => ({
+      kind: 'change',
+      change,
+      cycles: tick,
+      lateNs: ((at - tick) * mult) >> scale,
+    }));
+    const events = [...already, ...this.#exceeded(before, sample, already), ...moves, ...changes];
+    const after: Progress = {
+      sample,
+      current: plan.current,
+      givenUpTo: plan.current.end,
+      next,
+      free: made.free,
+      taiOffsetNs,
+      preferences,
+      made: made.due.map(({ change }) => change),
+    };
+    return { ...plan, next, events, after };
+  }
+
+  /** Changes of the schedule up to a reading, and what they make of a source that runs free. */
+  #freeAt(
+    before: Progress,
+    at: bigint,
+    current: Standing,
+  ): { free: FreeRun | null; due: { change: ScheduledChange; tick: bigint }[] } {
+    const due = this.#schedule.due(at, taiLine(current));
+    let { free } = before;
+    if (free === null) return { free, due };
+    for (const { change, tick } of due) free = withChange(withSlewEnded(free, tick), change, tick);
+    return { free: withSlewEnded(free, at), due };
+  }
+
+  #preferencesAt(due: readonly { change: ScheduledChange }[]): readonly RealtimePreference[] {
+    for (const { change } of due) if (change.kind === 'preference') this.prefer(change.page, change.preference);
+    return this.#preferences;
+  }
+
+  /** Where a standing must end: its window, a corner, or where a curve has left the straight line. */
+  #endOf(standing: Standing, taiNs: bigint, free: FreeRun | null): bigint {
+    const { window, utc } = this.#options;
+    const ends = [standing.base + window];
+    const corner = this.#nextCorner(standing, free);
+    if (corner !== null) ends.push(corner);
+    const straight = utc.straightForNs(taiNs);
+    if (straight !== null) {
+      const cycles = (straight << BigInt(standing.shift)) / standing.shared.mult;
+      ends.push(standing.base + maxBigint(cycles, 1n));
+    }
+    return ends.reduce(minBigint);
+  }
+
+  /** The first reading after a standing's base at which a clock has a corner; null: none is known. */
+  #nextCorner(standing: Standing, free: FreeRun | null): bigint | null {
+    const tai = taiLine(standing);
+    const knot = this.#options.utc.nextKnotNs(nsAt(tai, standing.base));
+    const ticks = [
+      this.#schedule.nextTick(tai),
+      free?.slewEnd ?? null,
+      knot === null ? null : readingAt(tai, knot),
+    ].filter((tick) => tick !== null && tick > standing.base);
+    return ticks.reduce<bigint | null>(
+      (first, tick) => (first === null || (tick !== null && tick < first) ? tick : first),
+      null,
+    );
+  }
+
+  /** smeared-realtime along a tai line up to `end`: through the smear's exact values at both. */
+  #smeared(tai: Line, end: bigint): Slope {
+    const { utc } = this.#options;
+    const scale = BigInt(tai.shift);
+    const offset = (cycles: bigint): bigint => {
+      const ns = rescaled(scaledAt(tai, cycles), tai.shift, SMEAR_BITS);
+      const { numerator, denominator } = utc.smearedOffsetNs(rational(ns, 1n << BigInt(SMEAR_BITS)));
+      return nearest(rational(numerator << scale, denominator));
+    };
+    const first = offset(tai.base);
+    const scaledNs = tai.scaledNs - first;
+    if (!utc.isSmearing(nsAt(tai, tai.base))) return { scaledNs, mult: tai.mult };
+    return { scaledNs, mult: tai.mult - (offset(end) - first) / (end - tai.base) };
+  }
+
+  /** What the source's realtime has done since the last sample, and tai - monotonic after it. */
+  #taiOffset(
+    before: Progress,
+    sample: SourceSample,
+    at: bigint,
+    shared: bigint,
+  ): { offsetNs: bigint; events: KeeperEvent[] } {
+    const events: KeeperEvent[] = [];
+    const last = before.sample;
+    const slept = sample.boottimeOffsetNs - last.boottimeOffsetNs;
+    if (slept !== 0n) events.push({ kind: 'slept', byNs: slept, cycles: at });
+    const moved = sample.realtimeOffsetNs - last.realtimeOffsetNs;
+    const leapt = sample.taiOffsetSeconds - last.taiOffsetSeconds;
+    if (moved === 0n) return { offsetNs: before.taiOffsetNs, events };
+    if (moved === -BigInt(leapt) * NS_PER_SEC) {
+      const taiNs = (shared >> BigInt(this.#options.shift)) + before.taiOffsetNs;
+      const lateNs = this.#options.utc.sinceLeapNs(taiNs, leapt);
+      events.push({ kind: 'source-leap', bySeconds: -leapt, lateNs, cycles: at });
+      return { offsetNs: before.taiOffsetNs, events };
+    }
+    events.push({ kind: 'step', byNs: moved, cycles: at });
+    return { offsetNs: before.taiOffsetNs + moved, events };
+  }
+
+  /** Whether the source was where the standing of then said that it would be. */
+  #exceeded(before: Progress, sample: SourceSample, already: readonly KeeperEvent[]): KeeperEvent[] {
+    const { current } = before;
+    const { cycles } = sample;
+    if (already.length > 0 || before.free !== null || cycles < current.base || cycles >= current.end) return [];
+    const target = this.#rescaledLine(sample.monotonic);
+    const error = magnitude(scaledAt(lineOf(current, current.shared), cycles) - scaledAt(target, cycles));
+    const errorNs = (error >> BigInt(target.shift)) - sample.boundNs;
+    const boundNs = boundNsAt(current, cycles);
+    return errorNs > boundNs ? [{ kind: 'bound-exceeded', errorNs, boundNs, cycles }] : [];
+  }
+
+  /** Throws where what a source says cannot follow from what it said before. */
+  #check(last: SourceSample, sample: SourceSample, isLate: boolean): void {
+    const broken = (what: string): never => {
+      throw new LatchclockError('ERR_SOURCE', what, {
+        where: `between cycles ${last.cycles} and ${sample.cycles}`,
+        todo: 'start a new timekeeper once the source can be trusted',
+      });
+    };
+    if (sample.cycles < last.cycles) broken(`the counter went back by ${last.cycles - sample.cycles} cycles`);
+    const target = this.#rescaledLine(last.monotonic);
+    const was = nsAt(target, last.cycles);
+    const isNow = nsAt(this.#rescaledLine(sample.monotonic), sample.cycles);
+    const elapsed = nsAt(target, sample.cycles) - was;
+    const tolerance = TOLERATED_JUMP_NS + last.boundNs + sample.boundNs;
+    if (isNow < was - tolerance) broken(`the source's monotonic went back by ${was - isNow} ns`);
+    if (isNow === was && elapsed > tolerance) broken(`the source's monotonic stood still for ${elapsed} ns`);
+    const jump = isNow - was - elapsed;
+    const excess = elapsed / MOST_RATE_EXCESS + tolerance;
+    // A clock that stands still while the machine sleeps, and the writer with it, is as it should be.
+    if (jump > excess || (jump < -excess && !isLate)) broken(`the source's monotonic jumped by ${jump} ns`);
+  }
+
+  #rescaledLine({ base, scaledNs, mult, shift }: Line): Line {
+    const { shift: own } = this.#options;
+    return { base, scaledNs: rescaled(scaledNs, shift, own), mult: rescaled(mult, shift, own), shift: own };
+  }
+
+  /** What stands before the first standing: nothing that anybody can read. */
+  #placeholder(sample: SourceSample, at: bigint): Standing {
+    const slope = { scaledNs: 0n, mult: 1n };
+    return {
+      ...{ base: at, end: at, shift: this.#options.shift, generation: sample.generation },
+      ...{ shared: slope, smeared: slope, raw: slope, bound: slope },
+      ...{ boottimeOffsetNs: 0n, taiOffsetNs: 0n, saneOffsetNs: 0n },
+      preferences: this.#preferences,
+    };
+  }
+}

@@ -1,0 +1,114 @@
+import { LatchclockError } from '../errors.js';
+import type { WritableClockPage } from '../host/clock-page-memory.js';
+import { type Addon, ReaderProtocol } from '../native/addon.js';
+import {
+  CLOCK_PAGE_OFFSETS,
+  COPY_WORDS,
+  type CopyImage,
+  type CopyNumber,
+  decodeClockCopy,
+} from '../page/clock-page.js';
+import { imageOf, standingOf, withdrawn } from './image.js';
+import type { Standing } from './standing.js';
+import type { NamespaceOffsets } from './view.js';
+
+/** The copy that readers are sent to, or of two the one that starts later: see `TwoWindowKeep` in native/core. */
+function keptCopy({ bytes, header }: WritableClockPage): CopyNumber {
+  if (header.protocol === 'seqlock') return 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const count = view.getBigUint64(CLOCK_PAGE_OFFSETS.count, true);
+  const first = Number(count & 1n) as CopyNumber;
+  if (header.protocol === 'latch' || (count & 2n) !== 0n) return first;
+  const other: CopyNumber = first === 0 ? 1 : 0;
+  const base = (copy: CopyNumber): bigint => view.getBigUint64(CLOCK_PAGE_OFFSETS[`copy${copy}.base`], true);
+  return BigInt.asIntN(64, base(other) - base(first)) > 0n ? other : first;
+}
+
+/** One page of a timekeeper, which writes standings to it as the page's protocol wants it. */
+export class PageWriter {
+  readonly #addon: Addon;
+  readonly #page: WritableClockPage;
+  readonly #index: number;
+  readonly #namespace: NamespaceOffsets;
+  readonly #words = new BigInt64Array(COPY_WORDS.length);
+  /** The copy with what was published last. */
+  #latest: CopyNumber;
+  #image: CopyImage | null = null;
+
+  /** @param index which of the preferences of a standing is this page's */
+  constructor(addon: Addon, page: WritableClockPage, index: number, namespace: NamespaceOffsets) {
+    this.#addon = addon;
+    this.#page = page;
+    this.#index = index;
+    this.#namespace = namespace;
+    this.#latest = keptCopy(page);
+  }
+
+  /**
+   * What another writer left, for lines of `shift`; null where that is nothing, or, on a seqlock, half of something.
+   *
+   * @throws LatchclockError `ERR_BAD_PAGE` where its words make no sense
+   */
+  found(shift: number): Standing | null {
+    const { bytes, header } = this.#page;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const isTorn =
+      header.protocol === 'seqlock' && (view.getBigUint64(CLOCK_PAGE_OFFSETS.count, true) & 1n) === 1n;
+    if (isTorn) return null;
+    return standingOf(decodeClockCopy(bytes, this.#latest), this.#namespace, [], shift);
+  }
+
+  /** Publishes the standing that holds, with another end. A seqlock has no ends: its readers wait for the next one. */
+  revise(standing: Standing): void {
+    if (this.#page.header.protocol !== 'seqlock') this.#publish(this.#imageOf(standing), true);
+  }
+
+  /**
+   * Publishes the standing that comes next. Two windows: beside the one that holds. Else in its place, which is why it is
+   * to be called when its base comes: readers are refused (latch) or wait (seqlock) from this call until then.
+   *
+   * @returns false where a seqlock was held too late: readers may have gone on past the base
+   */
+  offer(standing: Standing): boolean {
+    return this.#publish(this.#imageOf(standing), false);
+  }
+
+  /** Refuses every reader from now on. */
+  withdraw(): void {
+    if (this.#image === null) return;
+    const image = withdrawn(this.#image);
+    // A seqlock's readers look at no window: a mult of 0 refuses them.
+    const none = { mult: 0n, fraction: 0n, shift: 0 };
+    const groups = {
+      ...{ shared: none, realtime: none, 'smeared-realtime': none, 'monotonic-raw': none },
+      bound: image.groups.bound,
+    };
+    this.#publish(this.#page.header.protocol === 'seqlock' ? { ...image, groups } : image, true);
+  }
+
+  #imageOf(standing: Standing): CopyImage {
+    return imageOf(standing, standing.preferences[this.#index] ?? 'sane', this.#namespace);
+  }
+
+  #publish(image: CopyImage, isAtOnce: boolean): boolean {
+    for (const [at, { value }] of COPY_WORDS.entries()) this.#words[at] = BigInt.asIntN(64, value(image));
+    const { memory, header } = this.#page;
+    const inTime = this.#addon.publishClockPage(
+      memory,
+      ReaderProtocol[header.protocol],
+      this.#words,
+      this.#latest,
+      isAtOnce,
+      true,
+    );
+    if (memory.isLost()) {
+      throw new LatchclockError('ERR_BAD_PAGE', "the page's file was cut short", {
+        where: 'a page of the timekeeper',
+        todo: 'make a new page, and start a timekeeper on it',
+      });
+    }
+    if (header.protocol === 'two-window') this.#latest = this.#latest === 0 ? 1 : 0;
+    this.#image = image;
+    return inTime;
+  }
+}

@@ -1,0 +1,121 @@
+import { knotsNs, piecesOf } from '../smear/curve.js';
+import type { Leap, LeapTimeline } from '../smear/leap.js';
+import type { SmearPolicy } from '../smear/policy.js';
+import { multiply, type Rational, rational, squareRoot, subtract } from '../smear/rational.js';
+import { offsetAt, type Smear, smearOf } from '../smear/smear.js';
+import { NS_PER_SEC } from '../units.js';
+
+/** How far a straight line may be from a smear that is curved, ns: less than a clock moves on in a cycle. */
+const CHORD_NS = rational(1n, 16n);
+
+/**
+ * How UTC hangs together with TAI, with the leap seconds of a timeline: as sane-realtime has it, which steps, and as
+ * smeared-realtime has it, which smears every one of them by one policy.
+ */
+export class UtcScale {
+  readonly #timeline: LeapTimeline;
+  readonly #smears: readonly Smear[];
+  readonly #knots: readonly bigint[];
+
+  /**
+   * @param policy null: smeared-realtime is as sane-realtime
+   * @throws LatchclockError `ERR_BAD_ARGUMENT` as {@link smearOf}
+   */
+  constructor(timeline: LeapTimeline, policy: SmearPolicy | null) {
+    this.#timeline = timeline;
+    this.#smears = policy === null ? [] : timeline.leaps.map((leap) => smearOf(policy, leap, timeline));
+    const knots = [
+      ...timeline.leaps.map((leap) => leap.taiNs),
+      ...this.#smears.flatMap((smear) => knotsNs(smear.curve).map((ns) => smear.startNs + ns)),
+    ];
+    this.#knots = [...new Set(knots)].toSorted((a, b) => (a < b ? -1 : 1));
+  }
+
+  /** TAI - sane-realtime at an instant, ns. A step takes effect at the instant of the leap second itself. */
+  saneOffsetNs(taiNs: bigint): bigint {
+    const { startTaiOffset, leaps } = this.#timeline;
+    const last = leaps.findLast((leap) => leap.taiNs <= taiNs);
+    return BigInt(last?.taiOffsetAfter ?? startTaiOffset) * NS_PER_SEC;
+  }
+
+  /** TAI - smeared-realtime at an instant, ns; exact as the policy's curve is. */
+  smearedOffsetNs(tai: Rational): Rational {
+    const taiNs = tai.numerator / tai.denominator;
+    const smear = this.#smears.findLast(({ startNs }) => startNs <= taiNs);
+    if (smear === undefined) {
+      const first = this.#smears[0];
+      return rational(
+        first === undefined ? this.saneOffsetNs(taiNs) : BigInt(first.leap.taiOffsetBefore) * NS_PER_SEC,
+      );
+    }
+    const after = rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC);
+    return taiNs >= smear.endNs ? after : subtract(after, offsetAt(smear, tai));
+  }
+
+  /** The first instant after this one at which a clock steps, or its rate changes other than smoothly; null: none. */
+  nextKnotNs(taiNs: bigint): bigint | null {
+    return this.#knots.find((knot) => knot > taiNs) ?? null;
+  }
+
+  /** Whether smeared-realtime has another rate than sane-realtime at an instant. */
+  isSmearing(taiNs: bigint): boolean {
+    return this.#smears.some(({ startNs, endNs }) => startNs <= taiNs && taiNs < endNs);
+  }
+
+  /** How long ago the last leap second was that changed TAI - UTC by so much, ns; null if the last was another. */
+  sinceLeapNs(taiNs: bigint, bySeconds: number): bigint | null {
+    const last = this.#timeline.leaps.findLast((leap) => leap.taiNs <= taiNs);
+    return last === undefined || last.sign !== bySeconds ? null : taiNs - last.taiNs;
+  }
+
+  /** For how long from an instant on a straight line follows the smear to 1/16 ns, TAI ns; null: for as long as wanted. */
+  straightForNs(taiNs: bigint): bigint | null {
+    const smear = this.#smears.find(({ startNs, endNs }) => startNs <= taiNs && taiNs < endNs);
+    if (smear === undefined) return null;
+    const piece = piecesOf(smear.curve).find(({ endNs }) => taiNs < smear.startNs + endNs);
+    if (piece === undefined || piece.curvature.numerator === 0n) return null;
+    // c h^2 / 8: facts of chords; the curve's share is of a second.
+    const { numerator, denominator } = multiply(piece.curvature, rational(NS_PER_SEC));
+    const squared = rational(8n * CHORD_NS.numerator * denominator, CHORD_NS.denominator * numerator);
+    return squareRoot(squared);
+  }
+
+  /** The shortest of {@link straightForNs} anywhere; null if all is straight. */
+  shortestStraightNs(): bigint | null {
+    const all = this.#smears.flatMap(({ curve, startNs }) =>
+      piecesOf(curve).map((piece) => this.straightForNs(startNs + piece.startNs)),
+    );
+    const curved = all.filter((ns) => ns !== null).toSorted((a, b) => (a < b ? -1 : 1));
+    return curved[0] ?? null;
+  }
+}
+
+/**
+ * A timeline with one more leap second, supposed, at an instant of its own that need not be the end of a day: for holding
+ * a smear against the present. What the timeline has from then on is left out.
+ *
+ * @param taiNs the instant of the leap second (see {@link Leap.taiNs})
+ */
+export function withPlacedLeap(timeline: LeapTimeline, taiNs: bigint, sign: 1 | -1): LeapTimeline {
+  const earlier = timeline.leaps.filter((leap) => leap.taiNs < taiNs);
+  const before = earlier.at(-1)?.taiOffsetAfter ?? timeline.startTaiOffset;
+  const after = before + sign;
+  const unixSeconds = taiNs / NS_PER_SEC - BigInt(Math.min(before, after));
+  const leap: Leap = {
+    sign,
+    date: new Date(Number(unixSeconds - 1n) * 1000).toISOString().slice(0, 10),
+    unixSeconds,
+    taiOffsetBefore: before,
+    taiOffsetAfter: after,
+    taiNs,
+    hypothetical: true,
+  };
+  return { ...timeline, leaps: [...earlier, leap], expires: null };
+}
+
+/** TAI - UTC at a UTC time by a table, without leap seconds that are only supposed; seconds. */
+export function tableOffsetSeconds({ startTaiOffset, leaps }: LeapTimeline, unixNs: bigint): number {
+  const last = leaps.findLast((leap) => !leap.hypothetical && leap.unixSeconds * NS_PER_SEC <= unixNs);
+  return last?.taiOffsetAfter ?? startTaiOffset;
+}
+
