@@ -1,5 +1,5 @@
 import { LatchclockError } from '../errors.js';
-import { wrapU64 } from '../units.js';
+import { U64_MAX, wrapU64 } from '../units.js';
 import type { Segment } from './segment.js';
 
 /** Bytes of our own clock page. */
@@ -25,6 +25,9 @@ export type OwnClockName = (typeof OWN_CLOCKS)[number];
 /** Words that clocks of one rate and one fraction share. */
 export type ClockGroupName = 'shared' | 'realtime' | 'smeared-realtime' | 'monotonic-raw';
 
+/** The groups of a copy: those of clocks, and the one of its bound, which has the same form. */
+export type CopyGroupName = ClockGroupName | 'bound';
+
 /** The group of each clock. Clocks of `shared` differ by whole nanoseconds. */
 export const CLOCK_GROUPS: Readonly<Record<OwnClockName, ClockGroupName>> = {
   'monotonic-raw': 'monotonic-raw',
@@ -44,8 +47,8 @@ export type CopyField =
   | 'base'
   | 'maxDelta'
   | 'tag'
-  | `${ClockGroupName}.${'mult' | 'fraction' | 'shift'}`
-  | `${OwnClockName}.whole`;
+  | `${CopyGroupName}.${'mult' | 'fraction' | 'shift'}`
+  | `${OwnClockName | 'bound'}.whole`;
 
 type HeaderField =
   | 'magic'
@@ -80,7 +83,7 @@ const WINDOW_STRIDE = 24;
 const COPIES_AT = 0x100;
 const COPY_STRIDE = 0x100;
 
-const WHOLE_IN_COPY: Readonly<Record<OwnClockName, number>> = {
+const WHOLE_IN_COPY: Readonly<Record<OwnClockName | 'bound', number>> = {
   monotonic: 0x18,
   boottime: 0x20,
   tai: 0x28,
@@ -88,12 +91,14 @@ const WHOLE_IN_COPY: Readonly<Record<OwnClockName, number>> = {
   realtime: 0x58,
   'smeared-realtime': 0x78,
   'monotonic-raw': 0x98,
+  bound: 0xb8,
 };
-const GROUP_IN_COPY: Readonly<Record<ClockGroupName, number>> = {
+const GROUP_IN_COPY: Readonly<Record<CopyGroupName, number>> = {
   shared: 0x00,
   realtime: 0x40,
   'smeared-realtime': 0x60,
   'monotonic-raw': 0x80,
+  bound: 0xa0,
 };
 
 function copyOffsets(copy: CopyNumber): Readonly<Record<CopyField, number>> {
@@ -290,6 +295,11 @@ export interface ClockGroup {
   readonly shift: number;
 }
 
+/** The words of a bound that is not stated. */
+export const NO_BOUND: ClockGroup = { mult: 0n, fraction: 0n, shift: 0 };
+/** `boundWholeNs` of a copy whose writer states no bound; any negative number says that. */
+export const NO_BOUND_NS = -1n;
+
 /** All that a writer puts into one copy. */
 export interface CopyImage {
   /** Counter at which the copy's window starts, cycles, unsigned 64 bits. */
@@ -298,9 +308,11 @@ export interface CopyImage {
   readonly maxDelta: bigint;
   /** The generation that the copy was computed for, loaded before the counter was read for `base`. */
   readonly tag: bigint;
-  readonly groups: Readonly<Record<ClockGroupName, ClockGroup>>;
+  readonly groups: Readonly<Record<CopyGroupName, ClockGroup>>;
   /** Whole nanoseconds of each clock at `base`, signed 64 bits. */
   readonly wholes: Readonly<Record<OwnClockName, bigint>>;
+  /** Whole nanoseconds of the bound at `base`, signed 64 bits; negative where none is stated. */
+  readonly boundWholeNs: bigint;
 }
 
 /** A word that a writer stores into a copy. */
@@ -310,7 +322,7 @@ export interface CopyWord {
   value(image: CopyImage): bigint;
 }
 
-function groupWords(group: ClockGroupName): CopyWord[] {
+function groupWords(group: CopyGroupName): CopyWord[] {
   return [
     { field: `${group}.mult`, value: (image) => wrapU64(image.groups[group].mult) },
     { field: `${group}.fraction`, value: (image) => wrapU64(image.groups[group].fraction) },
@@ -338,6 +350,8 @@ export const COPY_WORDS: readonly CopyWord[] = [
   wholeWord('smeared-realtime'),
   ...groupWords('monotonic-raw'),
   wholeWord('monotonic-raw'),
+  ...groupWords('bound'),
+  { field: 'bound.whole', value: (image) => wrapU64(image.boundWholeNs) },
 ];
 
 /** What a writer stores to publish `image` in a copy: offset in bytes and unsigned 64-bit value, in order. */
@@ -346,6 +360,7 @@ export function copyImageStores(copy: CopyNumber, image: CopyImage): [offset: nu
 }
 
 const LONGEST_WINDOW = 1n << 63n;
+const S64_MAX = U64_MAX >> 1n;
 
 /**
  * Decodes one copy of a clock page. Says nothing of whether its words are of one update: the caller has taken the
@@ -359,7 +374,7 @@ export function decodeClockCopy(bytes: Uint8Array, copy: CopyNumber): CopyImage 
   const view = viewOf(bytes);
   const offsets = COPY_OFFSETS[copy];
   const word = (field: CopyField): bigint => view.getBigUint64(offsets[field], true);
-  const group = (name: ClockGroupName): ClockGroup => {
+  const group = (name: CopyGroupName): ClockGroup => {
     const shift = word(`${name}.shift`);
     if (shift >= 64n) badPage(`a shift of ${shift} is not below 64`, offsets[`${name}.shift`]);
     return { mult: word(`${name}.mult`), fraction: word(`${name}.fraction`), shift: Number(shift) };
@@ -377,11 +392,26 @@ export function decodeClockCopy(bytes: Uint8Array, copy: CopyNumber): CopyImage 
       realtime: group('realtime'),
       'smeared-realtime': group('smeared-realtime'),
       'monotonic-raw': group('monotonic-raw'),
+      bound: group('bound'),
     },
     wholes: Object.fromEntries(
       OWN_CLOCKS.map((clock) => [clock, BigInt.asIntN(64, word(`${clock}.whole`))]),
     ) as Record<OwnClockName, bigint>,
+    boundWholeNs: BigInt.asIntN(64, word('bound.whole')),
   };
+}
+
+/**
+ * How far any clock of a copy may be from its source's at the same counter, ns: `whole + ((delta * mult + fraction) >>
+ * shift) + 1`, which is rounded up, and at most 2^63 - 1; null where the writer states none.
+ *
+ * @param delta cycles since the copy's base, unsigned 64 bits
+ */
+export function copyBoundNs({ groups, boundWholeNs }: CopyImage, delta: bigint): bigint | null {
+  if (boundWholeNs < 0n) return null;
+  const { mult, fraction, shift } = groups.bound;
+  const boundNs = boundWholeNs + ((delta * mult + fraction) >> BigInt(shift)) + 1n;
+  return boundNs < S64_MAX ? boundNs : S64_MAX;
 }
 
 /**

@@ -247,7 +247,7 @@ Napi::Value ReadPvclockAt(const Napi::CallbackInfo& info) {
   return result;
 }
 
-constexpr size_t kImageWords = 22;
+constexpr size_t kImageWords = 26;
 
 // The words of an image in the order in which they are stored.
 CopyImage ImageOf(const int64_t* words) {
@@ -274,6 +274,8 @@ CopyImage ImageOf(const int64_t* words) {
   image.smeared_whole = static_cast<int64_t>(next());
   image.raw = group();
   image.raw_whole = static_cast<int64_t>(next());
+  image.bound = group();
+  image.bound_whole = static_cast<int64_t>(next());
   return image;
 }
 

@@ -39,7 +39,8 @@ inline constexpr uint32_t kMonotonicWhole = 0x18, kBoottimeWhole = 0x20, kTaiWho
 inline constexpr uint32_t kRealtimeGroup = 0x40, kRealtimeWhole = 0x58;
 inline constexpr uint32_t kSmearedGroup = 0x60, kSmearedWhole = 0x78;
 inline constexpr uint32_t kRawGroup = 0x80, kRawWhole = 0x98;
-inline constexpr uint32_t kCopyBytes = 0xa0;
+inline constexpr uint32_t kBoundGroup = 0xa0, kBoundWhole = 0xb8;
+inline constexpr uint32_t kCopyBytes = 0xc0;
 
 }  // namespace clock_page
 

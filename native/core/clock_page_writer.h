@@ -22,6 +22,10 @@ struct CopyImage {
   GroupWords realtime, smeared, raw;
   int64_t monotonic = 0, boottime = 0, tai = 0, sane = 0;
   int64_t realtime_whole = 0, smeared_whole = 0, raw_whole = 0;
+  // How far any clock may be from its source's at the same counter, less the nanosecond by which readers
+  // round it up. A negative whole: the writer states none.
+  GroupWords bound;
+  int64_t bound_whole = -1;
 };
 
 // Whether readers may compute modulo 2^64 on this page: its header says so.
@@ -31,7 +35,7 @@ inline bool NarrowIsKept(const uint8_t* page) { return page[clock_page::kArithme
 // below one unit, and on a page for narrow readers (maxDelta - 1) * mult + fraction < 2^64.
 inline bool IsWithinBounds(const CopyImage& image, bool narrow) {
   if (image.max_delta > uint64_t{1} << 63) return false;
-  for (const GroupWords& group : {image.shared, image.realtime, image.smeared, image.raw}) {
+  for (const GroupWords& group : {image.shared, image.realtime, image.smeared, image.raw, image.bound}) {
     if (group.shift > 63 || group.fraction >> group.shift != 0) return false;
     if (!narrow || image.max_delta == 0) continue;
     const auto largest = static_cast<unsigned __int128>(image.max_delta - 1) * group.mult + group.fraction;
@@ -74,6 +78,8 @@ inline void StoreCopy(uint8_t* page, uint64_t copy, const CopyImage& image, Paus
   whole(clock_page::kSmearedWhole, image.smeared_whole);
   group(clock_page::kRawGroup, image.raw);
   whole(clock_page::kRawWhole, image.raw_whole);
+  group(clock_page::kBoundGroup, image.bound);
+  whole(clock_page::kBoundWhole, image.bound_whole);
 }
 
 // There is one writer at a time. Each function is a whole update, and may follow a writer that died anywhere

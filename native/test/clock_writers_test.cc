@@ -69,6 +69,8 @@ CopyImage ImageOf(uint64_t k, uint64_t base, uint64_t max_delta) {
   image.realtime_whole = whole();
   image.smeared_whole = whole();
   image.raw_whole = whole();
+  image.bound = group();
+  image.bound_whole = whole();
   return image;
 }
 
@@ -279,12 +281,14 @@ TEST("a copy is stored word by word, each once and in its place by version 1 of 
   image.smeared_whole = 0x1'78;
   image.raw = {0x1'80, 0x1'88, 0x1'90};
   image.raw_whole = 0x1'98;
+  image.bound = {0x1'a0, 0x1'a8, 0x1'b0};
+  image.bound_whole = 0x1'b8;
   for (const uint64_t copy : {uint64_t{0}, uint64_t{1}}) {
     OurPage page;
     const Snapshot before = page.Snap();
     Snapshot last = before, expected = before;
     for (const uint64_t at : {0, 1, 2}) expected[(0x50 + 24 * copy) / 8 + at] = 1 + at;
-    for (uint64_t at = 0; at < 0xa0; at += 8) {
+    for (uint64_t at = 0; at < 0xc0; at += 8) {
       if (at != 0x38) expected[(0x100 + 0x100 * copy + at) / 8] = 0x100 + at;
     }
     uint32_t stores = 0;
@@ -296,7 +300,7 @@ TEST("a copy is stored word by word, each once and in its place by version 1 of 
       last = now;
       stores++;
     });
-    CHECK_EQ(stores, 22);
+    CHECK_EQ(stores, 26);
     CHECK(page.Snap() == expected);
   }
 }
@@ -305,7 +309,7 @@ TEST("a pause comes after every store of an update, the counts included") {
   for (const Writing& writing : kWritings) {
     const History history = Publish(writing, 1);
     // The words of a copy, the count behind it, and before it where there is one.
-    CHECK_EQ(history.moments.size() - 1, writing.protocol == ReaderProtocol::kLatch ? 23 : 24);
+    CHECK_EQ(history.moments.size() - 1, writing.protocol == ReaderProtocol::kLatch ? 27 : 28);
     for (size_t i = 1; i < history.moments.size(); i++) {
       uint32_t changed = 0;
       for (uint32_t word = 0; word < kWords; word++) {
@@ -348,7 +352,7 @@ TEST("latch: at each store of an update the reader has the old value, until the 
   const History history = Publish(writing, 4);
   for (const ReaderKind& kind : ReadersOf(writing)) {
     for (size_t i = 0; i < history.moments.size(); i++) {
-      const bool flipped = i % 23 == 0;  // the first moment is from before the updates
+      const bool flipped = i % 27 == 0;  // the first moment is from before the updates
       const CopyImage& image = history.images[history.moments[i].begun - (flipped ? 0 : 1)];
       OurPage page(history.moments[i].page);
       for (uint32_t clock = 0; clock < kClockSlotCount; clock++) {
@@ -373,7 +377,7 @@ TEST("two-window: at each store the kept copy can be read, and after the last on
     for (const ReaderKind& kind : ReadersOf(writing)) {
       for (size_t i = 0; i < history.moments.size(); i++) {
         const size_t begun = history.moments[i].begun;
-        const bool over = i % 24 == 0;
+        const bool over = i % 28 == 0;
         const CopyImage& kept = history.images[begun - 1];
         const CopyImage& made = history.images[begun];
         OurPage page(history.moments[i].page);
@@ -406,7 +410,7 @@ TEST(
       for (uint32_t clock = 0; clock < kClockSlotCount; clock++) {
         const CopyImage& image = history.images[history.moments[i].begun];
         const Result result = Read(kind, &page, clock, {image.base + 17});
-        if (i % 24 != 0) {
+        if (i % 28 != 0) {
           if (!CHECK_EQ(result.end, ReadEnd::kRetries)) return;
         } else if (!CHECK_EQ(result.ns, Exact(image, clock, image.base + 17))) {
           return;
@@ -564,12 +568,12 @@ TEST("latch: the count moves by one, after the copy that it sends readers to is 
     const uint64_t copy = (start + 1) & 1;
     PublishLatch(page.bytes(), ImageOf(start & 7, 100, 100), [&] {
       stores++;
-      CHECK_EQ(page.count(), stores < 23 ? start : start + 1);
-      if (stores == 22)
-        CHECK_EQ(LoadWord(page.bytes(), CopyAt(copy) + clock_page::kRawWhole),
-                 static_cast<uint64_t>(ImageOf(start & 7, 100, 100).raw_whole));
+      CHECK_EQ(page.count(), stores < 27 ? start : start + 1);
+      if (stores == 26)
+        CHECK_EQ(LoadWord(page.bytes(), CopyAt(copy) + clock_page::kBoundWhole),
+                 static_cast<uint64_t>(ImageOf(start & 7, 100, 100).bound_whole));
     });
-    CHECK_EQ(stores, 23);
+    CHECK_EQ(stores, 27);
   }
 }
 
@@ -597,9 +601,9 @@ TEST("two-window: only the kept copy is offered during an update, and afterwards
         page.SetCount(4 * 20 + 3);
         uint32_t stores = 0;
         PublishTwoWindow(page.bytes(), keep, ImageOf(1, 100, 100), overlap, kept_first, [&] {
-          if (++stores < 24) CHECK_EQ(page.count(), 4 * 21 + 2 + keep);
+          if (++stores < 28) CHECK_EQ(page.count(), 4 * 21 + 2 + keep);
         });
-        CHECK_EQ(stores, 24);
+        CHECK_EQ(stores, 28);
         const uint64_t other = keep ^ 1;
         CHECK_EQ(page.count(), 4 * 22 + (overlap ? 2 + other : kept_first ? keep : other));
         CHECK_EQ(LoadWord(page.bytes(), WindowAt(other) + clock_page::kBaseIn), 100);

@@ -192,7 +192,7 @@ describe('a page whose file is cut short while it is mapped', () => {
     expect(page.memory.isLost()).toBe(true);
     page.bytes[8] = 1;
     expect(readFileSync(path)).toHaveLength(0);
-    expect(() => addon.publishClockPage(page.memory, 2, new BigInt64Array(22), 0, false, false)).toThrow(
+    expect(() => addon.publishClockPage(page.memory, 2, new BigInt64Array(26), 0, false, false)).toThrow(
       'cut short',
     );
   });

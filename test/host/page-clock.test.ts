@@ -39,6 +39,7 @@ function words(base: bigint, maxDelta: bigint, tag = 0n): BigInt64Array {
     ...[base, maxDelta, tag],
     ...[...group, seconds(1), seconds(2), seconds(3), seconds(4)],
     ...[...group, seconds(6), ...group, seconds(5), ...group, seconds(0)],
+    ...[0n, 0n, 0n, -1n],
   ]);
 }
 

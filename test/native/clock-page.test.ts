@@ -57,7 +57,7 @@ const pages = fc
         base: fc.oneof(fc.bigInt({ min: -1_000n, max: 1_000n }), word),
         maxDelta: fc.oneof(fc.bigInt({ min: 0n, max: 2_000n }), word),
         tag: small,
-        words: fc.array(fc.oneof(word, fc.bigInt({ min: 0n, max: 70n })), { minLength: 19, maxLength: 19 }),
+        words: fc.array(fc.oneof(word, fc.bigInt({ min: 0n, max: 70n })), { minLength: 23, maxLength: 23 }),
       }),
       { minLength: 2, maxLength: 2 },
     ),
@@ -136,7 +136,7 @@ test('a value by the wide reader is the one pure evaluation of the copy’s segm
       const view = new DataView(bytes.buffer);
       view.setBigUint64(CLOCK_PAGE_OFFSETS.count, 2n, true);
       const base = view.getBigUint64(COPY_OFFSETS[0].base, true);
-      for (const group of ['shared', 'realtime', 'smeared-realtime', 'monotonic-raw'] as const) {
+      for (const group of ['shared', 'realtime', 'smeared-realtime', 'monotonic-raw', 'bound'] as const) {
         for (const copy of [0, 1] as const)
           view.setBigUint64(COPY_OFFSETS[copy][`${group}.shift`], (cycles ^ base) & 63n, true);
       }
@@ -253,7 +253,7 @@ function imageOf(seed: bigint): CopyImage {
   const view = new DataView(bytes.buffer);
   COPY_WORDS.forEach(({ field }, index) => {
     const value = field.endsWith('shift')
-      ? BigInt(40 + index)
+      ? BigInt(30 + index)
       : (seed * 1_000n + BigInt(index)) * (field.endsWith('fraction') ? 0x11n : 0x1_0001n);
     view.setBigUint64(COPY_OFFSETS[0][field], value, true);
   });
@@ -312,7 +312,7 @@ describe('the native writer and the step program leave the same page, update aft
 
 describe('the native writer refuses an image outside the bounds that readers rely on', () => {
   const WIDEST = 1n << 63n;
-  const edges = ['shared', 'realtime', 'smeared-realtime', 'monotonic-raw'].flatMap(
+  const edges = ['shared', 'realtime', 'smeared-realtime', 'monotonic-raw', 'bound'].flatMap(
     (group): [string, 'wide' | 'narrow', Record<string, bigint>, Record<string, bigint>][] => [
       [`a shift of 64 in ${group}`, 'wide', { [`${group}.shift`]: 63n }, { [`${group}.shift`]: 64n }],
       [
@@ -376,8 +376,9 @@ describe('a writer in TypeScript, in another thread, and native readers on the r
     const group = { mult: 1n << 40n, fraction: 0n, shift: 40 };
     const image = (cycles, generation) => ({
       base: cycles, maxDelta: 1n << 40n, tag: generation,
-      groups: { shared: group, realtime: group, 'smeared-realtime': group, 'monotonic-raw': group },
+      groups: { shared: group, realtime: group, 'smeared-realtime': group, 'monotonic-raw': group, bound: group },
       wholes: Object.fromEntries(workerData.clocks.map((clock, index) => [clock, cycles + BigInt(index)])),
+      boundWholeNs: 0n,
     });
     const options = { image, generationAt: ${CLOCK_PAGE_OFFSETS.generation} };
     const writer = {
@@ -472,7 +473,7 @@ describe('bad arguments are refused with the one class', () => {
     ['words that are no copy', () => addon.publishClockPage(page.memory, 0, out, 0, false, false)],
     [
       'a broken protocol to publish by',
-      () => addon.publishClockPage(page.memory, 4, new BigInt64Array(22), 0, false, false),
+      () => addon.publishClockPage(page.memory, 4, new BigInt64Array(26), 0, false, false),
     ],
     ['a kind of memory', () => new addon.ClockPageMemory(any(3), -1, true)],
     ['a file that is none', () => new addon.ClockPageMemory(2, 987_654, true)],
@@ -497,7 +498,7 @@ describe('bad arguments are refused with the one class', () => {
   test('a page that is mapped for reading is not published in', () => {
     const { fileDescriptor } = createMemfdPage(addon, HEADER);
     const readOnly = new addon.ClockPageMemory(2, fileDescriptor, false);
-    expect(() => addon.publishClockPage(readOnly, 0, new BigInt64Array(22), 0, false, false)).toThrow(
+    expect(() => addon.publishClockPage(readOnly, 0, new BigInt64Array(26), 0, false, false)).toThrow(
       expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }),
     );
   });

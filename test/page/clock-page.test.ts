@@ -10,12 +10,16 @@ import {
   type ClockGroupName,
   type ClockPageHeader,
   COPY_OFFSETS,
+  type CopyGroupName,
   type CopyImage,
+  copyBoundNs,
   copyImageStores,
   decodeClockCopy,
   decodeClockPageHeader,
   encodeClockPageHeader,
   GenerationSource,
+  NO_BOUND,
+  NO_BOUND_NS,
   OWN_CLOCKS,
   type OwnClockName,
   ownSegment,
@@ -72,6 +76,16 @@ describe('the layout', () => {
         const words = [`${group}.mult`, `${group}.fraction`, `${group}.shift`, `${clock}.whole`] as const;
         expect(new Set(words.map((word) => line(copy[word]))).size, clock).toBe(1);
       }
+    }
+  });
+
+  test('has the bound in one line of its copy, the one of monotonic-raw', () => {
+    const line = (at: number): number => Math.floor(at / 64);
+    for (const copy of COPY_OFFSETS) {
+      const words = ['bound.mult', 'bound.fraction', 'bound.shift', 'bound.whole'] as const;
+      expect(new Set(words.map((word) => line(copy[word])))).toEqual(
+        new Set([line(copy['monotonic-raw.mult'])]),
+      );
     }
   });
 
@@ -212,10 +226,12 @@ const images: fc.Arbitrary<CopyImage> = fc.record({
     realtime: group,
     'smeared-realtime': group,
     'monotonic-raw': group,
-  } satisfies Record<ClockGroupName, typeof group>),
+    bound: group,
+  } satisfies Record<CopyGroupName, typeof group>),
   wholes: fc.record(
     Object.fromEntries(OWN_CLOCKS.map((clock) => [clock, signed])) as Record<OwnClockName, typeof signed>,
   ),
+  boundWholeNs: signed,
 });
 const copies = fc.constantFrom(0 as const, 1 as const);
 
@@ -246,6 +262,7 @@ describe('a copy', () => {
       ...[0x68, 0x70, 0x78],
       ...groups,
       ...[0x260, 0x268, 0x270, 0x278, 0x280, 0x288, 0x290, 0x298],
+      ...[0x2a0, 0x2a8, 0x2b0, 0x2b8],
     ]);
     expect(new Set(order)).toEqual(new Set(Object.values(COPY_OFFSETS[1])));
   });
@@ -279,6 +296,37 @@ describe('a copy', () => {
 
   test('of a page cut short is refused', () => {
     expect(() => decodeClockCopy(page().subarray(0, 0x300), 0)).toThrow(refused(/768 bytes/));
+  });
+});
+
+describe('the bound of a copy', () => {
+  test('is whole + ((delta * mult + fraction) >> shift) + 1: the exact bound, rounded up to whole nanoseconds', () => {
+    fc.assert(
+      fc.property(images, word, (image, delta) => {
+        const { mult, fraction, shift } = image.groups.bound;
+        const scaled = (image.boundWholeNs << BigInt(shift)) + delta * mult + fraction;
+        const boundNs = copyBoundNs(image, delta);
+        if (image.boundWholeNs < 0n) expect(boundNs).toBeNull();
+        else if (boundNs !== (1n << 63n) - 1n) {
+          const above = ((boundNs as bigint) << BigInt(shift)) - scaled;
+          expect(above > 0n && above <= 1n << BigInt(shift)).toBe(true);
+        } else expect(scaled >= ((1n << 63n) - 2n) << BigInt(shift)).toBe(true);
+      }),
+    );
+  });
+
+  test('does not grow with a mult of 0, and is not stated by a whole below 0', () => {
+    const image = fc.sample(images, { numRuns: 1, seed: 1 })[0] as CopyImage;
+    const groups = { ...image.groups, bound: NO_BOUND };
+    expect(copyBoundNs({ ...image, groups, boundWholeNs: 7n }, 0n)).toBe(8n);
+    expect(copyBoundNs({ ...image, groups, boundWholeNs: 7n }, U64 - 1n)).toBe(8n);
+    expect(copyBoundNs({ ...image, boundWholeNs: NO_BOUND_NS }, 0n)).toBeNull();
+  });
+
+  test('is never less than what is stated, however large that is', () => {
+    const image = fc.sample(images, { numRuns: 1, seed: 1 })[0] as CopyImage;
+    const groups = { ...image.groups, bound: { mult: U64 - 1n, fraction: 0n, shift: 0 } };
+    expect(copyBoundNs({ ...image, groups, boundWholeNs: 0n }, U64 - 1n)).toBe((1n << 63n) - 1n);
   });
 });
 

@@ -4,6 +4,8 @@ import {
   COPY_OFFSETS,
   type CopyImage,
   type CopyNumber,
+  NO_BOUND,
+  NO_BOUND_NS,
   OWN_CLOCKS,
   type OwnClockName,
 } from '../../page/clock-page.js';
@@ -33,8 +35,12 @@ export function imageOf(segment: Published, tag: bigint): CopyImage {
   const { base, maxDelta, whole } = segment;
   return {
     ...{ base, maxDelta, tag },
-    groups: { shared: group, realtime: group, 'smeared-realtime': group, 'monotonic-raw': group },
+    groups: {
+      ...{ shared: group, realtime: group, 'smeared-realtime': group, 'monotonic-raw': group },
+      bound: NO_BOUND,
+    },
     wholes: Object.fromEntries(OWN_CLOCKS.map((clock) => [clock, whole])) as CopyImage['wholes'],
+    boundWholeNs: NO_BOUND_NS,
   };
 }
 

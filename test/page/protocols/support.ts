@@ -59,10 +59,12 @@ export function image({
       realtime: group(1n),
       'smeared-realtime': group(2n),
       'monotonic-raw': group(3n),
+      bound: group(4n),
     },
     wholes: Object.fromEntries(
       OWN_CLOCKS.map((clock, number) => [clock, seed * 1_000_000n + BigInt(number) * 10_000n - 35_000n]),
     ) as Record<OwnClockName, bigint>,
+    boundWholeNs: seed,
   };
 }
 
