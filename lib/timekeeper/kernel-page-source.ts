@@ -18,7 +18,6 @@ import { readOf, sourceError } from './source-error.js';
 
 const NAME = 'kernel-page';
 const PARTS = 1_000_000_000_000n;
-const S63_MAX = U64_MAX >> 1n;
 
 /** Some 100 ms: longer than a writer of the kernel's page is preempted by its hypervisor, as a rule. */
 const MOST_ATTEMPTS = 4_000;
@@ -51,15 +50,15 @@ function lineOf({ base, mult, shift, wholeNs, scaledNs }: Segment): Line {
 }
 
 /**
- * Why the kernel's own arithmetic is not the segment's straight line at a reading; null where it is. A counter behind the
- * base is clamped to it; one of 2^63 and more loses its highest bit where the kernel has max_cycles; max_cycles ends the
- * fast path; and in it product and sum have 64 bits.
+ * Why the kernel's own arithmetic is not the segment's straight line at a reading, in its fast path; null where it is. A
+ * counter behind the base is clamped to it; max_cycles ends the fast path, where the kernel has it; and in the fast path
+ * product and sum have 64 bits. (The kernel's 63 bits of the counter do no harm: a counter that has more is multiplied in
+ * 128 bits, to the same value.)
  */
 export function offLine(segment: Segment, cycles: bigint): string | null {
-  const { base, maxDelta, mult, scaledNs, outOfWindow } = segment;
+  const { base, maxDelta, mult, scaledNs } = segment;
   const delta = cycles - base;
   if (delta < 0n) return `the counter is ${-delta} cycles behind the page's cycle_last`;
-  if (outOfWindow === 'clamp-wide' && cycles > S63_MAX) return 'the counter has more than 63 bits';
   if (delta >= maxDelta) return `the page was not updated for ${delta} cycles, more than its max_cycles`;
   if (scaledNs + delta * mult > U64_MAX)
     return `the page was not updated for ${delta} cycles: 64 bits do not hold them`;

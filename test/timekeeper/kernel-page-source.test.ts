@@ -92,7 +92,6 @@ describe('a sample of the kernel page', () => {
       { monotonicNs: -1_234_000_000_007n, boottimeNs: 77_000_000_003n },
     ]) {
       const where = inTimeNamespace === undefined ? '' : ', in a time namespace';
-      if (inTimeNamespace !== undefined && layout.name.includes('5.4')) continue;
       test(`gives all clocks as the kernel has them at its counter (${layout.name}${where})`, () => {
         const { source, kernel } = sourceOn({
           layout,
@@ -150,6 +149,17 @@ describe('a sample of the kernel page', () => {
       { numRuns: 2_000 },
     );
     expect(inside).toBeGreaterThan(300);
+  });
+
+  test('is refused one cycle past max_cycles, and not where the counter comes to have 64 bits', () => {
+    const segment = kernelSegment(new KernelWriter().publish(), 'monotonic');
+    expect(offLine(segment, segment.base + segment.maxDelta - 1n)).toBeNull();
+    expect(offLine(segment, segment.base + segment.maxDelta)).toMatch(/more than its max_cycles/);
+    const snapshot = new KernelWriter({ cycleLast: (1n << 63n) - 100n }).publish();
+    for (const cycles of [(1n << 63n) - 1n, 1n << 63n, (1n << 63n) + 1_000n]) {
+      const { monotonic } = kernelPageSample(snapshot, cycles, 0n);
+      expect(nsAt(monotonic, cycles)).toBe(evaluate(kernelSegment(snapshot, 'monotonic'), cycles));
+    }
   });
 
   test('goes on to the next one along one line where the kernel changed nothing', () => {
