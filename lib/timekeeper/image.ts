@@ -38,7 +38,8 @@ export function imageOf(
       bound: bound.group,
     },
     wholes: {
-      'monotonic-raw': raw.whole,
+      // Moves with monotonic: time_namespaces(7).
+      'monotonic-raw': raw.whole + monotonicNs,
       monotonic: shared.whole + monotonicNs,
       boottime: shared.whole + standing.boottimeOffsetNs + boottimeNs,
       tai: shared.whole + standing.taiOffsetNs,
@@ -82,7 +83,7 @@ export function standingOf(
     taiOffsetNs: wholes.tai - monotonic,
     saneOffsetNs: wholes['sane-realtime'] - monotonic,
     smeared: slope(groups['smeared-realtime'], wholes['smeared-realtime']),
-    raw: slope(groups['monotonic-raw'], wholes['monotonic-raw']),
+    raw: slope(groups['monotonic-raw'], wholes['monotonic-raw'] - monotonicNs),
     bound: slope(groups.bound, image.boundWholeNs),
     preferences,
   };
