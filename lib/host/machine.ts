@@ -9,7 +9,8 @@ import { readKernelPage } from './kernel-page.js';
 
 let machine: Host | undefined;
 
-function thisMachine(): Host {
+/** This machine, opened once. Throws as {@link openClock}. */
+export function thisMachine(): Host {
   machine ??= openMachine();
   return machine;
 }
