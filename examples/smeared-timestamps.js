@@ -28,6 +28,8 @@ function textOf(ns) {
 }
 
 const page = ClockPage.create();
+// Where the writer comes an instant late, a request waits for it.
+const clocks = page.allClocks({ outOfWindow: 'spin' });
 const realtime = openClock('realtime');
 const timeline = leapTimeline();
 const taiNs = realtime.now() + BigInt(timeline.leaps.at(-1).taiOffsetAfter) * 1_000_000_000n + HOUR_NS;
@@ -37,7 +39,7 @@ const timekeeper = await Timekeeper.start({ page, smear: { policy, leap: { taiNs
 // The service: all clocks of one reading, so that they belong together. 64-bit numbers are decimal strings.
 const server = createServer((_request, response) => {
   try {
-    const { ns, boundNs } = page.readAll();
+    const { ns, boundNs } = clocks.read();
     if (boundNs === null) throw new Error('the writer of the page states no bound');
     response.setHeader('content-type', 'application/json');
     response.end(

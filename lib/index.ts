@@ -42,10 +42,11 @@ export { ClockPage, type ClockPageOptions, type ReadAllOptions } from './timekee
 export type { KeeperEvent } from './timekeeper/events.js';
 export { leapTimeline } from './timekeeper/leap-timeline.js';
 export { type OpenPageClockOptions, openClock } from './timekeeper/open-clock.js';
-export type { OpenSourceOptions, SourceName } from './timekeeper/open-source.js';
+export type { SourceName } from './timekeeper/open-source.js';
 export type { RunStatus } from './timekeeper/run.js';
 export type { ScheduledChange } from './timekeeper/schedule.js';
 export type { Standing } from './timekeeper/standing.js';
+export type { PlainSourceOptions } from './timekeeper/thread-messages.js';
 export { TimeNamespace, type TimeNamespaceOptions } from './timekeeper/time-namespace.js';
 export {
   type PageView,

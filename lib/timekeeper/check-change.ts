@@ -24,6 +24,7 @@ export function checkPreference(preference: unknown): void {
  * @throws LatchclockError `ERR_BAD_ARGUMENT`
  */
 export function checkChange(change: ScheduledChange): void {
+  if (typeof change !== 'object' || change === null) throw bad('this is no change', 'give { kind, at }');
   const given = change as unknown as { at?: Record<string, unknown> } & Record<string, unknown>;
   const kind = String(given['kind']);
   const fields = Object.hasOwn(FIELDS, kind) ? FIELDS[kind as ScheduledChange['kind']] : undefined;

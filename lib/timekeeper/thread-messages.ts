@@ -8,12 +8,15 @@ import type { RunStatus } from './run.js';
 import type { ScheduledChange } from './schedule.js';
 import type { RealtimePreference, View } from './view.js';
 
+/** What a source can be told from another thread: all but what it sleeps by. */
+export type PlainSourceOptions = Omit<OpenSourceOptions, 'pause'>;
+
 /** What a timekeeper's thread is started with. Plain data, as all that crosses between threads. */
 export interface ThreadData {
   /** One word of shared memory: counts what is posted to the thread, which sleeps on it. */
   readonly wake: Int32Array;
   readonly source: SourceName;
-  readonly sourceOptions: OpenSourceOptions;
+  readonly sourceOptions: PlainSourceOptions;
   readonly pages: readonly { readonly place: PagePlace; readonly view: View }[];
   readonly timeline: LeapTimeline;
   readonly policy: SmearPolicy | null;
@@ -45,7 +48,7 @@ export interface PlainError {
 /** What the thread tells. */
 export type News =
   /** Values can be read. */
-  | { readonly kind: 'started'; readonly source: string }
+  | { readonly kind: 'started'; readonly source: string; readonly warnings: readonly string[] }
   | { readonly kind: 'event'; readonly event: KeeperEvent }
   | { readonly kind: 'answer'; readonly number: number; readonly status: RunStatus | null }
   | { readonly kind: 'refusal'; readonly number: number; readonly error: PlainError }

@@ -5,6 +5,7 @@ import { openMachine } from '../host/host.js';
 import type { Addon } from '../native/addon.js';
 import { nsAt } from './line.js';
 import { openSource } from './open-source.js';
+import { withGenerationOf } from './page-generation.js';
 import { lockPage, type PageLock, type PagePlace } from './page-lock.js';
 import { Run } from './run.js';
 import type { TimeSource } from './source.js';
@@ -46,7 +47,9 @@ function start(locks: PageLock[]): Run {
   // All of them, before one is written.
   for (const { place } of data.pages) locks.push(lockPage(addon, place));
   const pages = data.pages.map(({ place, view }) => ({ page: map(addon, place), view }));
-  const source = openSource(host, data.source, data.sourceOptions);
+  const opened = openSource(host, data.source, data.sourceOptions);
+  const tagged = pages.find(({ page }) => page.header.generationSource === 'page');
+  const source = tagged === undefined ? opened : withGenerationOf(tagged.page, opened);
   checkNamespaces(
     source,
     data.pages.map(({ view }) => view),
@@ -63,7 +66,7 @@ function start(locks: PageLock[]): Run {
     ...(windowMs === undefined ? {} : { windowMs }),
     onEvent: (event) => tell({ kind: 'event', event }),
   });
-  tell({ kind: 'started', source: source.name });
+  tell({ kind: 'started', source: opened.name, warnings: opened.warnings });
   return run;
 }
 

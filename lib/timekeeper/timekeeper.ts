@@ -9,10 +9,17 @@ import { checkChange, checkPreference } from './check-change.js';
 import { ClockPage } from './clock-page.js';
 import type { KeeperEvent } from './events.js';
 import { leapTimeline } from './leap-timeline.js';
-import type { OpenSourceOptions, SourceName } from './open-source.js';
+import type { SourceName } from './open-source.js';
 import type { RunStatus } from './run.js';
 import type { ScheduledChange } from './schedule.js';
-import { errorOf, type News, type NumberedOrder, type Order, type ThreadData } from './thread-messages.js';
+import {
+  errorOf,
+  type News,
+  type NumberedOrder,
+  type Order,
+  type PlainSourceOptions,
+  type ThreadData,
+} from './thread-messages.js';
 import { TimeNamespace } from './time-namespace.js';
 import { withPlacedLeap } from './utc-scale.js';
 import type { RealtimePreference } from './view.js';
@@ -42,7 +49,7 @@ export interface SmearOptions {
 export interface TimekeeperOptions extends PageView {
   /** Where time comes from (default `auto`: the kernel's page if it is proved, else `clock_gettime`). */
   source?: SourceName;
-  sourceOptions?: OpenSourceOptions;
+  sourceOptions?: PlainSourceOptions;
   /** More pages, of the same protocol, that differ in preference or namespace. */
   views?: readonly PageView[];
   /** Null, the default: smeared-realtime is what sane-realtime is. */
@@ -58,11 +65,15 @@ export interface TimekeeperOptions extends PageView {
   signal?: AbortSignal;
 }
 
-/** How a timekeeper is getting on. */
-export interface TimekeeperStatus extends RunStatus {
+interface SourceFacts {
   /** The source that it follows. */
   readonly source: string;
+  /** What is to be known of it before its time is trusted: sentences. */
+  readonly warnings: readonly string[];
 }
+
+/** How a timekeeper is getting on. */
+export interface TimekeeperStatus extends RunStatus, SourceFacts {}
 
 interface TimekeeperEvents {
   event: [event: KeeperEvent];
@@ -135,6 +146,20 @@ function scaleOf({ smear, leapTable }: Pick<TimekeeperOptions, 'smear' | 'leapTa
   return { timeline: withLeap(timeline, unixSeconds, sign).timeline, policy };
 }
 
+function startThread(data: ThreadData): Worker {
+  try {
+    return new Worker(new URL('./timekeeper-worker.js', import.meta.url), {
+      workerData: data,
+      // Not the flags of this process, which may be about its main module.
+      execArgv: [],
+      name: 'timekeeper',
+    });
+  } catch (cause) {
+    if (!(cause instanceof DOMException) || cause.name !== 'DataCloneError') throw cause;
+    throw bad(`an option cannot be handed to a thread: ${cause.message}`, 'give plain data');
+  }
+}
+
 /**
  * Keeps the time on clock pages, in a thread of its own. Emits `event` with a {@link KeeperEvent} for what its owner may want
  * to know of.
@@ -157,7 +182,7 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
   readonly #ending = deferred<void>();
   readonly #answers = new Map<number, Deferred<RunStatus | null>>();
   #orders = 0;
-  #source = '';
+  #source: SourceFacts | null = null;
   #isStopped = false;
   #isOver = false;
   #failure: LatchclockError | null = null;
@@ -167,12 +192,7 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
     this.pages = pages;
     this.ended = this.#ending.promise;
     this.#wake = data.wake;
-    // Without the flags of this process, which may be about its main module.
-    this.#worker = new Worker(new URL('./timekeeper-worker.js', import.meta.url), {
-      workerData: data,
-      execArgv: [],
-      name: 'timekeeper',
-    });
+    this.#worker = startThread(data);
     this.#worker.on('message', (news: News) => this.#hear(news));
     this.#worker.on('error', (cause) => {
       this.#failure = new LatchclockError('ERR_WRITER_DIED', 'the thread of the timekeeper failed', {
@@ -216,6 +236,9 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
       },
     );
     const pages = wanted.map(({ page }) => page);
+    if (pages.length > 1 && pages.some(({ header }) => header.generationSource === 'page')) {
+      throw bad('a page has a generation of its own', 'give it a timekeeper of its own');
+    }
     const timekeeper = new Timekeeper(pages, {
       wake: new Int32Array(new SharedArrayBuffer(4)),
       source,
@@ -259,7 +282,8 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
 
   /** How it is getting on. Throws LatchclockError `ERR_BAD_ARGUMENT` where the timekeeper has ended. */
   async status(): Promise<TimekeeperStatus> {
-    return { source: this.#source, ...((await this.#ask({ kind: 'status' })) as RunStatus) };
+    const status = (await this.#ask({ kind: 'status' })) as RunStatus;
+    return { ...(this.#source as SourceFacts), ...status };
   }
 
   /** Stops it, and resolves when the thread has ended and the pages are free for another. Rejects as {@link ended}. */
@@ -330,7 +354,7 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
   #hear(news: News): void {
     switch (news.kind) {
       case 'started':
-        this.#source = news.source;
+        this.#source = { source: news.source, warnings: news.warnings };
         this.#started.resolve();
         return;
       case 'event':
@@ -370,7 +394,7 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
     }
     this.#ending.reject(this.#failure);
     // One that never started has no owner who could look at `ended`: `start` says it.
-    if (this.#source === '') {
+    if (this.#source === null) {
       this.ended.catch(() => undefined);
       this.#started.reject(this.#failure);
     }
