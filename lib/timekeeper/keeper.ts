@@ -135,13 +135,18 @@ export class Keeper {
    */
   add(change: ScheduledChange, now: bigint): void {
     if (!this.#options.isFree && change.kind !== 'preference') {
-      throw new LatchclockError('ERR_SCHEDULE', `a ${change.kind} would be undone: the source is corrected by others`, {
-        where: `${change.kind}`,
-        todo: "schedule it with the source 'counter'",
-      });
+      throw new LatchclockError(
+        'ERR_SCHEDULE',
+        `a ${change.kind} would be undone: the source is corrected by others`,
+        {
+          where: `${change.kind}`,
+          todo: "schedule it with the source 'counter'",
+        },
+      );
     }
     const last = this.standings.at(-1);
-    if (last === undefined) throw new LatchclockError('ERR_SCHEDULE', 'nothing was published yet', { where: change.kind });
+    if (last === undefined)
+      throw new LatchclockError('ERR_SCHEDULE', 'nothing was published yet', { where: change.kind });
     const earliest = maxBigint(now + this.#options.cornerLead, last.base + 1n);
     const slewEnd = this.#progress?.free?.slewEnd ?? null;
     const tai = taiLine(last);
@@ -235,10 +240,14 @@ export class Keeper {
     const given = touches ? previous.end : minBigint(at, previous.end + this.#options.window);
     const ahead = scaledAt(lineOf(previous, previous.shared), given) - scaledAt(target, from);
     if (ahead > NS_PER_SEC << BigInt(shift)) {
-      throw new LatchclockError('ERR_BAD_PAGE', `the page's clocks are ${ahead >> BigInt(shift)} ns ahead of the source`, {
-        where: 'the copy that its last writer left',
-        todo: 'remove the page, if nobody reads it: it is from another boot or another machine',
-      });
+      throw new LatchclockError(
+        'ERR_BAD_PAGE',
+        `the page's clocks are ${ahead >> BigInt(shift)} ns ahead of the source`,
+        {
+          where: 'the copy that its last writer left',
+          todo: 'remove the page, if nobody reads it: it is from another boot or another machine',
+        },
+      );
     }
     return this.#resume(progress, sample, from, given, steer, touches, []);
   }
@@ -254,7 +263,8 @@ export class Keeper {
   ): Plan {
     const { generation } = sample;
     const { end } = before.current;
-    const gapNs = nsAt(this.#rescaledLine(sample.monotonic), at) - nsAt(this.#rescaledLine(sample.monotonic), end);
+    const gapNs =
+      nsAt(this.#rescaledLine(sample.monotonic), at) - nsAt(this.#rescaledLine(sample.monotonic), end);
     const event: KeeperEvent = isOther
       ? { kind: 'disrupted', generation, cycles: now }
       : { kind: 'late', gapNs: maxBigint(gapNs, 0n), cycles: now };
@@ -370,7 +380,8 @@ export class Keeper {
   }
 
   #preferencesAt(due: readonly { change: ScheduledChange }[]): readonly RealtimePreference[] {
-    for (const { change } of due) if (change.kind === 'preference') this.prefer(change.page, change.preference);
+    for (const { change } of due)
+      if (change.kind === 'preference') this.prefer(change.page, change.preference);
     return this.#preferences;
   }
 
@@ -446,7 +457,8 @@ export class Keeper {
   #exceeded(before: Progress, sample: SourceSample, already: readonly KeeperEvent[]): KeeperEvent[] {
     const { current } = before;
     const { cycles } = sample;
-    if (already.length > 0 || before.free !== null || cycles < current.base || cycles >= current.end) return [];
+    if (already.length > 0 || before.free !== null || cycles < current.base || cycles >= current.end)
+      return [];
     const target = this.#rescaledLine(sample.monotonic);
     const error = magnitude(scaledAt(lineOf(current, current.shared), cycles) - scaledAt(target, cycles));
     const errorNs = (error >> BigInt(target.shift)) - sample.boundNs;

@@ -27,7 +27,12 @@ function refused(what: string, todo: string, change: ScheduledChange): Latchcloc
 }
 
 /** Whether two changes, the one that comes first before the other, do not go together. */
-function overlap(first: ScheduledChange, firstEnd: bigint, second: ScheduledChange, secondAt: bigint): boolean {
+function overlap(
+  first: ScheduledChange,
+  firstEnd: bigint,
+  second: ScheduledChange,
+  secondAt: bigint,
+): boolean {
   const isRate = (change: ScheduledChange): boolean => change.kind === 'frequency' || change.kind === 'slew';
   if (isRate(first) && isRate(second)) return secondAt < firstEnd;
   if (first.kind === 'preference' && second.kind === 'preference') {
@@ -79,7 +84,11 @@ export class Schedule {
       throw refused(`the change lies in the past, or ${lateNs} ns too near`, 'give a later instant', change);
     }
     if (change.kind === 'frequency' && (change.ratePpt > MOST_RATE_PPT || change.ratePpt < -MOST_RATE_PPT)) {
-      throw refused(`a rate of ${change.ratePpt} parts in 10^12 is out of range`, 'give at most 10 %', change);
+      throw refused(
+        `a rate of ${change.ratePpt} parts in 10^12 is out of range`,
+        'give at most 10 %',
+        change,
+      );
     }
     if (change.kind === 'slew' && (change.ratePpt < 1n || change.ratePpt > MOST_RATE_PPT)) {
       throw refused(
@@ -109,7 +118,10 @@ export class Schedule {
   /** The earliest reading at which a change takes effect; null if none is to come. */
   nextTick(tai: Line): bigint | null {
     const ticks = this.#changes.map((change) => tickOf(change, tai));
-    return ticks.reduce<bigint | null>((first, tick) => (first === null || tick < first ? tick : first), null);
+    return ticks.reduce<bigint | null>(
+      (first, tick) => (first === null || tick < first ? tick : first),
+      null,
+    );
   }
 
   /** Those that take effect up to a reading, it included, in order; they stay until they are {@link drop}ped. */

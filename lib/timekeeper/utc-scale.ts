@@ -118,4 +118,3 @@ export function tableOffsetSeconds({ startTaiOffset, leaps }: LeapTimeline, unix
   const last = leaps.findLast((leap) => !leap.hypothetical && leap.unixSeconds * NS_PER_SEC <= unixNs);
   return last?.taiOffsetAfter ?? startTaiOffset;
 }
-

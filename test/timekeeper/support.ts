@@ -1,10 +1,10 @@
+import type { LeapTimeline } from '../../lib/smear/leap.js';
 import type { KeeperEvent } from '../../lib/timekeeper/events.js';
 import { boundNsAt, Keeper, type KeeperOptions, shiftFor } from '../../lib/timekeeper/keeper.js';
 import { nsAt } from '../../lib/timekeeper/line.js';
-import { SimulatedSource } from '../../lib/timekeeper/simulated-source.js';
+import type { SimulatedSource } from '../../lib/timekeeper/simulated-source.js';
 import type { Slope, Standing } from '../../lib/timekeeper/standing.js';
 import { UtcScale } from '../../lib/timekeeper/utc-scale.js';
-import type { LeapTimeline } from '../../lib/smear/leap.js';
 
 /** 1 MHz-cycles of ms for the simulated counter of 1 GHz. */
 export const MS = 1_000_000n;
