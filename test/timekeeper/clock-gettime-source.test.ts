@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { isLatchclockError } from '../../lib/errors.js';
 import { openHost, openMachine } from '../../lib/host/host.js';
 import type { ClockName } from '../../lib/page/posix-clocks.js';
-import { clockGettimeSource } from '../../lib/timekeeper/clock-gettime-source.js';
+import {
+  type ClockGettimeSourceOptions,
+  clockGettimeSource,
+} from '../../lib/timekeeper/clock-gettime-source.js';
 import { kernelPageSource } from '../../lib/timekeeper/kernel-page-source.js';
 import { nsAt } from '../../lib/timekeeper/line.js';
 import type { SourceSample, TimeSource } from '../../lib/timekeeper/source.js';
@@ -35,9 +38,10 @@ function uneven(): () => bigint {
 }
 
 /** A source on a simulated host without a page. */
-function sourceOn(options: SimulatedHostOptions = {}) {
+function sourceOn(options: SimulatedHostOptions = {}, sourceOptions: ClockGettimeSourceOptions = {}) {
   const { kernel, addon, files } = simulatedHost({ vvar: false, cyclesPerReading: uneven(), ...options });
   const source = clockGettimeSource(openHost(addon, files), {
+    ...sourceOptions,
     pause: (ms) => {
       kernel.counter += BigInt(ms) * 2_596_144n;
     },
@@ -84,6 +88,36 @@ describe('a source of bracketed clock_gettime', () => {
     expect(on.source.sample().driftPpt).toBeGreaterThan(1_000_000n);
     for (let i = 0; i < 130; i++) expectBounded(on);
     expect(on.source.sample().driftPpt).toBeLessThan(1_000_000n);
+  });
+
+  test('takes the tightest of its tries: rare delays leave the bound as it is', () => {
+    let readings = 0;
+    const on = sourceOn({ cyclesPerReading: () => (++readings % 7 === 0 ? 20_000n : 60n) });
+    // Half of two readings, their step, and what the offsets leave open.
+    for (let i = 0; i < 50; i++) expect(expectBounded(on).boundNs).toBeLessThan(150n);
+  });
+
+  test('throws brackets away in which the counter ran backwards', () => {
+    let readings = 0;
+    const on = sourceOn({ cyclesPerReading: () => (++readings % 9 === 0 ? -200n : 60n) });
+    for (let i = 0; i < 50; i++) {
+      const sample = on.source.sample();
+      expect(on.distances(sample)[0]).toBeLessThanOrEqual(Number(sample.boundNs));
+      on.kernel.counter += PERIOD;
+    }
+  });
+
+  test('adds the allowance to its drift, and the step of a slow clocksource to its bound', () => {
+    const steady = { cyclesPerReading: () => 60n };
+    const plain = sourceOn(steady).source.sample();
+    const allowed = sourceOn(steady, { allowancePpt: 500_000_000n }).source.sample();
+    expect(allowed.driftPpt - plain.driftPpt).toBe(500_000_000n);
+    const current = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
+    const slow = sourceOn({ ...steady, files: { [current]: 'acpi_pm\n' } }).source.sample();
+    expect(slow.boundNs - plain.boundNs).toBeGreaterThanOrEqual(279n);
+    expect(() => sourceOn({}, { allowancePpt: -1n })).toThrow(
+      expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }),
+    );
   });
 
   test('measures the frequency of the counter', () => {
