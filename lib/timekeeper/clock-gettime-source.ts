@@ -124,8 +124,7 @@ class ClockGettimeSource implements TimeSource {
       const monotonic = this.#monotonic.take(this.#bracket('monotonic'));
       const raw = this.#raw.take(this.#bracket('monotonic-raw'));
       const boottime = this.#offset('boottime');
-      const realtime = this.#offset('realtime');
-      const taiOffsetSeconds = this.#taiOffsetSeconds();
+      const { realtime, taiOffsetSeconds } = this.#utc();
       const cycles = this.#readCounter();
       const bounds = [monotonic, raw].map(({ line, boundNs, driftPpt }) => {
         const agedNs = nsOfCycles(cycles - line.base, line.mult);
@@ -213,6 +212,18 @@ class ClockGettimeSource implements TimeSource {
     const ns = kept !== undefined && kept >= lowest && kept <= highest ? kept : (lowest + highest) >> 1n;
     this.#offsets.set(clock, ns);
     return { ns, openNs: maxBigint(ns - lowest, highest - ns) };
+  }
+
+  /** Realtime's offset and TAI's of one time: a leap second moves both, and one without the other is a step. */
+  #utc(): { realtime: { ns: bigint; openNs: bigint }; taiOffsetSeconds: number } {
+    let before = this.#taiOffsetSeconds();
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const realtime = this.#offset('realtime');
+      const taiOffsetSeconds = this.#taiOffsetSeconds();
+      if (taiOffsetSeconds === before) return { realtime, taiOffsetSeconds };
+      before = taiOffsetSeconds;
+    }
+    throw sourceError(NAME, 'the TAI offset changes all the time', 'look for what sets it');
   }
 
   /** By the clocks themselves: containers are refused adjtimex, and it says the same. */

@@ -97,6 +97,36 @@ describe('a source of bracketed clock_gettime', () => {
     for (let i = 0; i < 50; i++) expect(expectBounded(on).boundNs).toBeLessThan(150n);
   });
 
+  test('has half a bracket, the step of the counter, and what brackets of offsets leave open as its bound', () => {
+    // A bracket of 2 readings of 60 cycles, in steps of 60: 47 ns. Up to 24 ns from offsets, 1 each for floor and age.
+    const { boundNs } = sourceOn({ cyclesPerReading: () => 60n }).source.sample();
+    expect(boundNs).toBeGreaterThanOrEqual(47n + 1n + 23n);
+    expect(boundNs).toBeLessThanOrEqual(47n + 1n + 1n + 25n);
+  });
+
+  test('never has one half of a leap second without the other, wherever in a sample the kernel makes it', () => {
+    const seen = new Set<number>();
+    for (let place = 1; place < 240; place += 3) {
+      let left = Number.POSITIVE_INFINITY;
+      const on = sourceOn({
+        cyclesPerReading: () => {
+          if (--left === 0) on.kernel.bases.realtime.seconds -= 1n;
+          return 60n;
+        },
+      });
+      const tai = ({ realtimeOffsetNs, taiOffsetSeconds }: SourceSample): bigint =>
+        realtimeOffsetNs + BigInt(taiOffsetSeconds) * NS_PER_SEC;
+      const before = expectBounded(on);
+      left = place;
+      const during = on.source.sample();
+      seen.add(during.taiOffsetSeconds);
+      for (const sample of [during, on.source.sample()]) {
+        expect(Math.abs(Number(tai(sample) - tai(before)))).toBeLessThan(100);
+      }
+    }
+    expect([...seen].toSorted()).toEqual([37, 38]);
+  });
+
   test('throws brackets away in which the counter ran backwards', () => {
     let readings = 0;
     const on = sourceOn({ cyclesPerReading: () => (++readings % 9 === 0 ? -200n : 60n) });
