@@ -119,10 +119,14 @@ describe('a page', () => {
     expect(() => statSync(`/proc/self/fd/${page.fileDescriptor}`)).toThrow(/ENOENT/);
   });
 
-  test('of which nothing was published refuses', () => {
-    const page = ClockPage.create();
-    expect(() => page.readAll()).toThrow(refusal('ERR_BAD_PAGE', /./));
-    expect(() => page.clock('monotonic').now()).toThrow(refusal('ERR_BAD_PAGE', /./));
+  test.each([
+    ['two-window', 'ERR_OUT_OF_WINDOW'],
+    ['latch', 'ERR_OUT_OF_WINDOW'],
+    ['seqlock', 'ERR_BAD_PAGE'],
+  ] as const)('for %s of which nothing was published refuses: %s', (protocol, code) => {
+    const page = ClockPage.create(undefined, { protocol });
+    expect(() => page.readAll()).toThrow(refusal(code, /./));
+    expect(() => page.clock('monotonic').now()).toThrow(refusal(code, /./));
   });
 
   test('of a newer version, cut short, or behind a link is refused', () => {
