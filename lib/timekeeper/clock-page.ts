@@ -26,8 +26,11 @@ export interface ClockPageOptions {
   generation?: 'none' | 'page';
 }
 
+/** How to read a clock of a page. */
+export interface OwnClockOptions extends Omit<PageClockOptions, 'files'> {}
+
 /** How to read all clocks of a page at once. */
-export type ReadAllOptions = Pick<PageClockOptions, 'protocol' | 'outOfWindow'>;
+export interface ReadAllOptions extends Pick<PageClockOptions, 'protocol' | 'outOfWindow'> {}
 
 function headerOf(options: ClockPageOptions): ClockPageHeader {
   const { protocol = 'two-window', clocks = OWN_CLOCKS, generation = 'none' } = options;
@@ -119,7 +122,7 @@ export class ClockPage {
    * @throws LatchclockError `ERR_BAD_ARGUMENT` for a clock that the page lacks, or options that do not go with the page;
    *   `ERR_COUNTER_DISABLED` where reading the counter would raise a signal
    */
-  clock(id: OwnClockName, options?: PageClockOptions): PageClockHandle {
+  clock(id: OwnClockName, options?: OwnClockOptions): PageClockHandle {
     return openPageClock(thisMachine().addon, this.#page, id, options);
   }
 
@@ -152,6 +155,7 @@ export class ClockPage {
 
   #isClosed = false;
 
+  /** As {@link ClockPage.close}. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -1,13 +1,13 @@
 import { LatchclockError } from '../errors.js';
 import type { Clock, OpenClockOptions } from '../host/clock.js';
 import { openClock as openKernelClock } from '../host/machine.js';
-import type { PageClockHandle, PageClockOptions } from '../host/page-clock.js';
+import type { PageClockHandle } from '../host/page-clock.js';
 import { OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
 import { CLOCK_IDS, type ClockName } from '../page/posix-clocks.js';
-import { ClockPage } from './clock-page.js';
+import { ClockPage, type OwnClockOptions } from './clock-page.js';
 
 /** How to open a clock of a page of ours. */
-export interface OpenPageClockOptions extends PageClockOptions {
+export interface OpenPageClockOptions extends OwnClockOptions {
   /** The page, or its file. */
   page: ClockPage | string;
 }

@@ -2,21 +2,32 @@ import { LatchclockError, type LatchclockErrorCode } from '../errors.js';
 import type { LeapTimeline } from '../smear/leap.js';
 import type { SmearPolicy } from '../smear/policy.js';
 import type { KeeperEvent } from './events.js';
-import type { OpenSourceOptions, SourceName } from './open-source.js';
+import type { SourceName } from './open-source.js';
 import type { PagePlace } from './page-lock.js';
 import type { RunStatus } from './run.js';
 import type { ScheduledChange } from './schedule.js';
 import type { RealtimePreference, View } from './view.js';
 
-/** What a source can be told from another thread: all but what it sleeps by. */
-export type PlainSourceOptions = Omit<OpenSourceOptions, 'pause'>;
+/** What a source is told. For whichever sources it means something to. */
+export interface SourceOptions {
+  /**
+   * `kernel-page`, `clock-gettime`: how far the kernel's rate may change between two samples beyond its dither, parts in
+   * 10^12 (default 0n). What NTP changes is followed at the next sample, and until then clocks may be outside their bound by
+   * the change times the time in between.
+   */
+  readonly allowancePpt?: bigint;
+  /** `counter`: its frequency, Hz, 1e6..1e11. Default: what the source of its first sample says. */
+  readonly hz?: number;
+  /** `counter`: how far the oscillator may be from that, parts in 10^12. Default 50 ppm (50,000,000n). */
+  readonly driftPpt?: bigint;
+}
 
 /** What a timekeeper's thread is started with. Plain data, as all that crosses between threads. */
 export interface ThreadData {
   /** One word of shared memory: counts what is posted to the thread, which sleeps on it. */
   readonly wake: Int32Array;
   readonly source: SourceName;
-  readonly sourceOptions: PlainSourceOptions;
+  readonly sourceOptions: SourceOptions;
   readonly pages: readonly { readonly place: PagePlace; readonly view: View }[];
   readonly timeline: LeapTimeline;
   readonly policy: SmearPolicy | null;

@@ -17,7 +17,7 @@ import {
   type News,
   type NumberedOrder,
   type Order,
-  type PlainSourceOptions,
+  type SourceOptions,
   type ThreadData,
 } from './thread-messages.js';
 import { TimeNamespace } from './time-namespace.js';
@@ -49,7 +49,7 @@ export interface SmearOptions {
 export interface TimekeeperOptions extends PageView {
   /** Where time comes from (default `auto`: the kernel's page if it is proved, else `clock_gettime`). */
   source?: SourceName;
-  sourceOptions?: PlainSourceOptions;
+  sourceOptions?: SourceOptions;
   /** More pages, of the same protocol, that differ in preference or namespace. */
   views?: readonly PageView[];
   /** Null, the default: smeared-realtime is what sane-realtime is. */
@@ -75,7 +75,8 @@ interface SourceFacts {
 /** How a timekeeper is getting on. */
 export interface TimekeeperStatus extends RunStatus, SourceFacts {}
 
-interface TimekeeperEvents {
+/** What a timekeeper emits, and with what. */
+export interface TimekeeperEvents {
   event: [event: KeeperEvent];
 }
 
@@ -295,6 +296,7 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
     return this.ended;
   }
 
+  /** As {@link Timekeeper.stop}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
