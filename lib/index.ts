@@ -48,6 +48,7 @@ export {
 } from './timekeeper/clock-page.js';
 export type { KeeperEvent } from './timekeeper/events.js';
 export { leapTimeline } from './timekeeper/leap-timeline.js';
+export type { Line } from './timekeeper/line.js';
 export { type OpenPageClockOptions, openClock } from './timekeeper/open-clock.js';
 export type { SourceName } from './timekeeper/open-source.js';
 export type { RunStatus } from './timekeeper/run.js';

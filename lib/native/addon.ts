@@ -140,6 +140,7 @@ export type ReaderGenerationName = keyof typeof ReaderGeneration;
 
 /** What a reader does where the page has no value now: refuse, ask the kernel, or wait for the writer. */
 export const OutOfWindowPolicy = { error: 0, syscall: 1, spin: 2 } as const;
+/** What a clock of a page does where the page has no value now. */
 export type OutOfWindowPolicyName = keyof typeof OutOfWindowPolicy;
 
 /** How a read of a page ended. */

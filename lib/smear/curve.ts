@@ -14,6 +14,7 @@ export type Curve =
   | { readonly shape: 'linear' | 'cosine'; readonly windowNs: bigint }
   | { readonly shape: 'quadratic'; readonly windowNs: bigint; readonly rampNs: bigint };
 
+/** The shape of a {@link Curve}. */
 export type Shape = Curve['shape'];
 
 /** Largest rate of a quadratic curve, a ns: the area under the trapezoid of rates is 1. */

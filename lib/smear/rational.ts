@@ -1,5 +1,5 @@
 /**
- * An exact fraction. The denominator is positive; the fraction need not be in lowest terms (see {@link reduced}).
+ * An exact fraction. The denominator is positive; the fraction need not be in lowest terms (see `reduced`).
  * What it counts (ns, or a share of the leap) is said where it is used.
  */
 export interface Rational {

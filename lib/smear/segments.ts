@@ -25,6 +25,7 @@ export interface TaiCounter {
   readonly hz: bigint;
 }
 
+/** How near segments are to be, and what they are to cover. */
 export interface SegmentOptions {
   /** How far a segment may be off the smeared time, ns, its rounding to whole ns included; 0.6 to 1e9. Default 1. */
   boundNs?: number;

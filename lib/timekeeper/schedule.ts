@@ -16,6 +16,7 @@ export type ChangeKind =
   /** What `realtime` of a page is from then on. */
   | { readonly kind: 'preference'; readonly page: number; readonly preference: RealtimePreference };
 
+/** A change, and when it takes effect. Plain data. */
 export type ScheduledChange = { readonly at: ChangeInstant } & ChangeKind;
 
 /** The largest rate of a frequency change or slew, parts in 10^12: 10 %, as adjtimex has it. */
