@@ -1,4 +1,3 @@
-import { LatchclockError } from '../errors.js';
 import {
   type Addon,
   OutOfWindowPolicy,
@@ -7,18 +6,15 @@ import {
   ReaderProtocol,
   type ReaderProtocolName,
 } from '../native/addon.js';
-import { type ClockPageHeader, OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
+import { OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
 import type { OpenClockPage } from './clock-page-memory.js';
 import { type HostFiles, machineFiles } from './files.js';
+import { badReading, type PageReadingOptions, pageReading, policyOf } from './page-reading.js';
 import { readTimeNamespaceFacts } from './time-namespace.js';
 
 /** How to read a clock of a page. */
-export interface PageClockOptions {
-  /** Default: the one with a window that the page's writer publishes for, `seqlock` where it has none. */
-  protocol?: Extract<ReaderProtocolName, 'seqlock' | 'latch' | 'latch-window' | 'two-window'>;
-  /** Default `wide`; `narrow` where the page says that its writer keeps the bound. */
-  arithmetic?: 'narrow' | 'wide';
+export interface PageClockOptions extends PageReadingOptions {
   /**
    * What to do where the page has no value now (default `error`).
    *
@@ -59,14 +55,8 @@ export interface PageClockHandle {
 const KERNEL_CLOCKS = ['monotonic-raw', 'monotonic', 'boottime', 'tai'] as const;
 type KernelClock = (typeof KERNEL_CLOCKS)[number];
 
-const READERS: Readonly<Record<ClockPageHeader['protocol'], readonly ReaderProtocolName[]>> = {
-  seqlock: ['seqlock'],
-  latch: ['latch-window', 'latch'],
-  'two-window': ['two-window'],
-};
-
-function bad(what: string, todo: string): LatchclockError {
-  return new LatchclockError('ERR_BAD_ARGUMENT', what, { where: 'openPageClock', todo });
+function bad(what: string, todo: string): Error {
+  return badReading('openPageClock', what, todo);
 }
 
 /** Refuses a system call whose answer would be another clock's than the page's. */
@@ -104,28 +94,7 @@ export function openPageClock(
   if (!header.clocks.includes(id)) {
     throw bad(`the page has no clock '${id}'`, `choose from ${header.clocks.join(', ')}`);
   }
-  const fitting = READERS[header.protocol];
-  const protocol = options.protocol ?? fitting[0];
-  if (protocol === undefined || !fitting.includes(protocol)) {
-    throw bad(
-      `the page is written for ${header.protocol}, and cannot be read by ${protocol}`,
-      `choose from ${fitting.join(', ')}`,
-    );
-  }
-  const wide = (options.arithmetic ?? 'wide') === 'wide';
-  if (!wide && header.arithmetic !== 'narrow') {
-    throw bad(
-      "the page's writer does not keep the bound of narrow arithmetic",
-      'read it with wide arithmetic',
-    );
-  }
-  const outOfWindow = options.outOfWindow ?? 'error';
-  if (!Object.hasOwn(OutOfWindowPolicy, outOfWindow)) {
-    throw bad(
-      `there is no policy '${outOfWindow}'`,
-      `choose from ${Object.keys(OutOfWindowPolicy).join(', ')}`,
-    );
-  }
+  const outOfWindow = policyOf(options.outOfWindow, 'openPageClock');
   const kernelClock = KERNEL_CLOCKS.find((name) => name === id);
   if (outOfWindow === 'syscall' && kernelClock === undefined) {
     throw bad(`the kernel has no clock '${id}' to ask instead`, "take the policy 'error' or 'spin'");
@@ -133,17 +102,7 @@ export function openPageClock(
   if (outOfWindow === 'syscall' && kernelClock !== undefined) {
     checkKernelClock(addon, kernelClock, options.files ?? machineFiles);
   }
-  if (header.counter !== 'tsc' || header.generationSource === 'vmclock') {
-    throw new LatchclockError(
-      'ERR_BAD_PAGE',
-      'the page counts by, or is tagged with, what is not in this page',
-      {
-        where: `counter ${header.counter}, generation source ${header.generationSource}`,
-        todo: 'read a page of the time-stamp counter whose generation lies in it, or that has none',
-      },
-    );
-  }
-  const generation = header.generationSource === 'page';
+  const { protocol, wide, generation } = pageReading(header, options, 'openPageClock');
   // The value, and whether the kernel was asked for it.
   const value = new BigInt64Array(2);
   const read = addon.clockPageReader(

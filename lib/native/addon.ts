@@ -183,6 +183,9 @@ export interface PageReadingAt {
   retries: number;
 }
 
+/** Words of a reading of every clock of a page. */
+export const PAGE_SET_WORDS = 10;
+
 /** What can happen to readers under stress. The numbers are the addon's. */
 export const StressHazard = {
   update: 0,
@@ -378,6 +381,20 @@ export interface Addon {
     fallbackClockId: number,
     out: BigInt64Array,
   ): () => void;
+  /**
+   * As {@link clockPageReader} for every clock that the page's header names, all of one copy at one reading of the
+   * counter. `out` has {@link PAGE_SET_WORDS} words: the counter's cycles, the generation (0 where none is looked at), the
+   * bound in ns (-1: none stated), and the clocks by their numbers (0 where the page has none of that number). The
+   * literal protocols are refused.
+   */
+  clockPageSetReader(
+    memory: ClockPageMemory,
+    protocol: (typeof ReaderProtocol)[ReaderProtocolName],
+    generation: (typeof ReaderGeneration)[ReaderGenerationName],
+    wide: boolean,
+    policySpin: boolean,
+    out: BigInt64Array,
+  ): () => void;
   /** One read of a page's bytes with the counter standing at `cycles`; `ns` starts as `unsetNs` (unsigned). */
   readClockPageAt(
     bytes: Uint8Array,
@@ -390,6 +407,20 @@ export interface Addon {
     mostTries: number,
     mostSpins: number,
   ): PageReadingAt;
+  /**
+   * One read of the clocks `clocks` (bit n: clock n) of a page's bytes with the counter standing at `cycles`; the words
+   * are those of {@link clockPageSetReader}, and mean something where the end is `value`.
+   */
+  readClockPageSetAt(
+    bytes: Uint8Array,
+    protocol: (typeof ReaderProtocol)[ReaderProtocolName],
+    generation: (typeof ReaderGeneration)[ReaderGenerationName],
+    wide: boolean,
+    clocks: number,
+    cycles: bigint,
+    mostTries: number,
+    mostSpins: number,
+  ): { end: ReadEndId; words: BigInt64Array; retries: number };
   /** The same of a VMClock page; `fraction` is in 2^-64 s. */
   readVmclockAt(
     bytes: Uint8Array,

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "../core/clock_page_set.h"
 #include "../core/clock_page_writer.h"
 #include "binding.h"
 #include "reading_function.h"
@@ -169,6 +170,79 @@ Napi::Value MakeClockPageReader(const Napi::CallbackInfo& info) {
   return MakeReadingFunction(info.Env(), std::move(reader), info[7], ReadPageInto, arguments.function());
 }
 
+struct PageSetReader : ReadingInto {
+  std::shared_ptr<PageMapping> mapping;
+  ReaderKind kind;
+  ReadFunction<HardwareCounter> read;
+  uint32_t clocks;
+  OutOfWindow policy;
+};
+
+// What a set is told in: cycles, generation, bound, and the clocks by their numbers.
+constexpr size_t kSetWords = 3 + kClockSlotCount;
+
+void TellSet(const SetReading& set, int64_t* out) {
+  out[0] = static_cast<int64_t>(set.cycles);
+  out[1] = static_cast<int64_t>(set.generation);
+  out[2] = set.bound_ns;
+  std::memcpy(out + 3, set.ns, sizeof set.ns);
+}
+
+napi_value ReadPageSetInto(napi_env env, napi_callback_info info) {
+  const auto& reader = ReaderOf<PageSetReader>(env, info);
+  const uint8_t* page = reader.mapping->bytes();
+  SetReading set;
+  const auto once = [&](int64_t*) {
+    uint64_t retries = 0;
+    return ReadSet<HardwareCounter>(reader.read, reader.kind, page, reader.clocks,
+                                    page + clock_page::kGenerationAt, {}, kPatience, &set, &retries);
+  };
+  int64_t unused = 0;
+  bool asked_kernel = false;
+  const Outcome outcome = ReadWithPolicy(
+      once, [&] { return reader.mapping->IsLost(); }, reader.policy, 0, &unused, &asked_kernel);
+  if (__builtin_expect(!outcome.ok(), 0)) {
+    ThrowOutcome(Napi::Env(env), outcome, "read");
+    return nullptr;
+  }
+  TellSet(set, reader.out);
+  return nullptr;
+}
+
+// The kind of a reader that can give a set: the literal ones cannot.
+ReaderKind SetKindAt(Arguments* arguments, size_t index) {
+  arguments->Integer(index, "protocol", 0, static_cast<int64_t>(ReaderProtocol::kTwoWindow));
+  return ReaderKindAt(arguments, index);
+}
+
+// clockPageSetReader(memory, protocol, generation, wide, policySpin, out) => () => void
+Napi::Value MakeClockPageSetReader(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "clockPageSetReader");
+  auto reader = std::make_unique<PageSetReader>();
+  reader->kind = SetKindAt(&arguments, 1);
+  reader->policy = arguments.Boolean(4, "policySpin") ? OutOfWindow::kSpin : OutOfWindow::kError;
+  size_t room = 0;
+  reader->out = arguments.Words64(5, "out", &room);
+  if (!arguments.ok()) return {};
+  if (room < kSetWords) {
+    ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the argument out has no room for the words of a set",
+               arguments.function());
+    return {};
+  }
+  reader->mapping = MappingOf(info[0], arguments.function());
+  if (!reader->mapping) return {};
+  reader->clocks = ClocksOf(reader->mapping->bytes());
+  if (reader->clocks == 0) {
+    // Zeros: the file behind it was cut short, or the header was never written.
+    const Status status = reader->mapping->IsLost() ? Status::kPageLost : Status::kUnpublished;
+    ThrowOutcome(info.Env(), Outcome::Failed(status), arguments.function());
+    return {};
+  }
+  if (!Succeeded(info.Env(), CheckCounter(CounterMethod::kFencedRdtsc), arguments.function())) return {};
+  reader->read = FindReader(reader->kind);
+  return MakeReadingFunction(info.Env(), std::move(reader), info[5], ReadPageSetInto, arguments.function());
+}
+
 // A counter that stands where it was put.
 struct GivenCounter {
   uint64_t cycles;
@@ -203,6 +277,34 @@ Napi::Value ReadClockPageAt(const Napi::CallbackInfo& info) {
   result.Set("ns", Napi::BigInt::New(info.Env(), reading.ns));
   SetBigint(result, "count", reading.count);
   SetBigint(result, "generation", reading.generation);
+  SetCount(result, "retries", retries);
+  return result;
+}
+
+// readClockPageSetAt(bytes, protocol, generation, wide, clocks, cycles, mostTries, mostSpins) => set
+Napi::Value ReadClockPageSetAt(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "readClockPageSetAt");
+  const uint8_t* bytes = arguments.Bytes(0, "bytes", clock_page::kBytes);
+  const ReaderKind kind = SetKindAt(&arguments, 1);
+  const auto clocks = static_cast<uint32_t>(arguments.Integer(4, "clocks", 1, kAllClocks));
+  const uint64_t cycles = arguments.Unsigned64(5, "cycles");
+  ReadLimits limits;
+  limits.most_tries = static_cast<uint32_t>(arguments.Integer(6, "mostTries", 1, 1 << 20));
+  limits.most_spins = static_cast<uint32_t>(arguments.Integer(7, "mostSpins", 1, 1 << 20));
+  if (!arguments.ok()) return {};
+  alignas(64) uint8_t page[clock_page::kBytes];
+  std::memcpy(page, bytes, sizeof page);
+  SetReading set;
+  uint64_t retries = 0;
+  const ReadEnd end =
+      ReadSet<GivenCounter>(FindReader<GivenCounter>(kind), kind, page, clocks,
+                            page + clock_page::kGenerationAt, {cycles}, limits, &set, &retries);
+  auto words = Napi::BigInt64Array::New(info.Env(), kSetWords);
+  if (words.IsEmpty()) return {};
+  TellSet(set, words.Data());
+  auto result = Napi::Object::New(info.Env());
+  result.Set("end", Napi::Number::New(info.Env(), static_cast<double>(end)));
+  result.Set("words", words);
   SetCount(result, "retries", retries);
   return result;
 }
@@ -342,6 +444,8 @@ void ExportClockPage(Napi::Env env, Napi::Object exports) {
   exports.Set("ClockPageMemory", ClockPageMemory::Define(env));
   exports.Set("clockPageReader", Napi::Function::New(env, MakeClockPageReader, "clockPageReader"));
   exports.Set("readClockPageAt", Napi::Function::New(env, ReadClockPageAt, "readClockPageAt"));
+  exports.Set("clockPageSetReader", Napi::Function::New(env, MakeClockPageSetReader, "clockPageSetReader"));
+  exports.Set("readClockPageSetAt", Napi::Function::New(env, ReadClockPageSetAt, "readClockPageSetAt"));
   exports.Set("readVmclockAt", Napi::Function::New(env, ReadVmclockAt, "readVmclockAt"));
   exports.Set("readPvclockAt", Napi::Function::New(env, ReadPvclockAt, "readPvclockAt"));
   exports.Set("publishClockPage", Napi::Function::New(env, PublishClockPage, "publishClockPage"));

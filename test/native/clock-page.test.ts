@@ -21,6 +21,7 @@ import {
   COPY_OFFSETS,
   COPY_WORDS,
   type CopyImage,
+  copyBoundNs,
   decodeClockCopy,
   OWN_CLOCKS,
   ownSegment,
@@ -162,6 +163,96 @@ test('a value by the wide reader is the one pure evaluation of the copy’s segm
     { numRuns: 2_000 },
   );
 });
+
+describe.each(['seqlock', 'latch', 'latch-window', 'two-window'] as const)(
+  '%s: on any bytes, a set',
+  (protocol) => {
+    const sets = fc.record({
+      page: pages,
+      wide: fc.boolean(),
+      tagged: fc.boolean(),
+      clocks: fc.integer({ min: 1, max: (1 << OWN_CLOCKS.length) - 1 }),
+    });
+    const generationOf = (tagged: boolean) => ReaderGeneration[tagged ? 'tagged' : 'none'];
+
+    test('has the values that reads of single clocks have, or ends as one of them does', () => {
+      let values = 0;
+      fc.assert(
+        fc.property(sets, ({ page: { bytes, cycles }, wide, tagged, clocks }) => {
+          const how = [ReaderProtocol[protocol], generationOf(tagged), wide] as const;
+          const set = addon.readClockPageSetAt(bytes, ...how, clocks, cycles, BOUND, BOUND);
+          const asked = OWN_CLOCKS.map((_, number) => number).filter((number) => clocks & (1 << number));
+          const single = asked.map((number) =>
+            addon.readClockPageAt(bytes, ...how, number, cycles, 0n, BOUND, BOUND),
+          );
+          const refused = single.find(({ end }) => end !== ReadEnd.value);
+          expect(set.end).toBe(refused?.end ?? ReadEnd.value);
+          expect(set.retries).toBe(single[0]?.retries);
+          if (refused !== undefined) return;
+          values++;
+          expect(set.words[0]).toBe(BigInt.asIntN(64, cycles));
+          expect(set.words[1]).toBe(single[0]?.generation);
+          expect(set.words.slice(3)).toEqual(
+            BigInt64Array.from(OWN_CLOCKS, (_, number) => single[asked.indexOf(number)]?.ns ?? 0n),
+          );
+        }),
+        { numRuns: 1_500 },
+      );
+      expect(values).toBeGreaterThan(20);
+    });
+
+    test('is the pure evaluation of one copy, values and bound', () => {
+      let values = 0;
+      fc.assert(
+        fc.property(
+          sets,
+          fc.nat(2_000),
+          fc.boolean(),
+          fc.array(fc.nat(63), { minLength: 10, maxLength: 10 }),
+          ({ page: { bytes, cycles }, clocks }, delta, isFirst, shifts) => {
+            const view = new DataView(bytes.buffer);
+            // Both copies make sense, one of them has the counter in its window, and two windows are offered.
+            const chosen = protocol === 'seqlock' ? 0 : isFirst ? 0 : 1;
+            for (const copy of [0, 1] as const) {
+              const offsets = COPY_OFFSETS[copy];
+              (['shared', 'realtime', 'smeared-realtime', 'monotonic-raw', 'bound'] as const).forEach(
+                (group, at) => {
+                  view.setBigUint64(offsets[`${group}.shift`], BigInt(shifts[5 * copy + at] as number), true);
+                },
+              );
+              const base = BigInt.asUintN(64, copy === chosen ? cycles - BigInt(delta) : cycles + 1n);
+              view.setBigUint64(offsets.base, base, true);
+              view.setBigUint64(offsets.maxDelta, 2_001n, true);
+            }
+            const count = protocol === 'seqlock' ? 4n : protocol === 'two-window' ? 8n : 4n + BigInt(chosen);
+            view.setBigUint64(CLOCK_PAGE_OFFSETS.count, count, true);
+            const set = addon.readClockPageSetAt(
+              bytes,
+              ReaderProtocol[protocol],
+              0,
+              true,
+              clocks,
+              cycles,
+              1,
+              1,
+            );
+            if (set.end !== ReadEnd.value) return;
+            values++;
+            const image = decodeClockCopy(bytes, chosen);
+            expect(set.words[2]).toBe(copyBoundNs(image, BigInt(delta)) ?? -1n);
+            OWN_CLOCKS.forEach((clock, number) => {
+              if ((clocks & (1 << number)) === 0) return;
+              const exact = BigInt.asIntN(64, evaluate(ownSegment(image, clock), cycles));
+              expect(set.words[3 + number]).toBe(exact);
+            });
+          },
+        ),
+        { numRuns: 1_500 },
+      );
+      expect(values).toBeGreaterThan(500);
+    });
+  },
+);
 
 describe('pages of hypervisors: on any bytes, native reader and step program end alike', () => {
   const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
@@ -453,6 +544,7 @@ describe('bad arguments are refused with the one class', () => {
   const page = createAnonymousPage(addon, HEADER);
   const out = new BigInt64Array(1);
   const none = new BigInt64Array(0);
+  const set = new BigInt64Array(10);
   const bytes = new Uint8Array(4096);
   const any = (value: unknown): never => value as never;
   const calls: [string, () => unknown][] = [
@@ -470,6 +562,16 @@ describe('bad arguments are refused with the one class', () => {
     ['too few bytes', () => addon.readClockPageAt(bytes.subarray(1), 0, 0, true, 0, 0n, 0n, 1, 1)],
     ['a negative counter', () => addon.readClockPageAt(bytes, 0, 0, true, 0, -1n, 0n, 1, 1)],
     ['no try', () => addon.readClockPageAt(bytes, 0, 0, true, 0, 0n, 0n, 0, 1)],
+    ['a literal protocol for a set', () => addon.clockPageSetReader(page.memory, 4, 0, true, false, set)],
+    ['no room for a set', () => addon.clockPageSetReader(page.memory, 0, 0, true, false, set.subarray(1))],
+    ['no memory for a set', () => addon.clockPageSetReader(any({}), 0, 0, true, false, set)],
+    [
+      'a policy for a set that is no boolean',
+      () => addon.clockPageSetReader(page.memory, 0, 0, true, any(2), set),
+    ],
+    ['a set of no clock', () => addon.readClockPageSetAt(bytes, 0, 0, true, 0, 0n, 1, 1)],
+    ['a set of unknown clocks', () => addon.readClockPageSetAt(bytes, 0, 0, true, 128, 0n, 1, 1)],
+    ['a set by a literal protocol', () => addon.readClockPageSetAt(bytes, 5, 0, true, 1, 0n, 1, 1)],
     ['words that are no copy', () => addon.publishClockPage(page.memory, 0, out, 0, false, false)],
     [
       'a broken protocol to publish by',
