@@ -58,11 +58,11 @@ function headerOf(options: ClockPageOptions): ClockPageHeader {
 export class ClockPage {
   /** Of the file, absolute; null for a page in memory. */
   readonly path: string | null;
-  /** Of a page in memory, until it is closed; -1 for a file. */
-  readonly fileDescriptor: number;
   readonly #page: OpenClockPage;
+  readonly #fileDescriptor: number;
   readonly #ownsDescriptor: boolean;
   #readAll: PageSet | null = null;
+  #isClosed = false;
 
   private constructor(
     page: OpenClockPage,
@@ -70,7 +70,7 @@ export class ClockPage {
   ) {
     this.#page = page;
     this.path = 'path' in place ? place.path : null;
-    this.fileDescriptor = 'path' in place ? -1 : place.fileDescriptor;
+    this.#fileDescriptor = 'path' in place ? -1 : place.fileDescriptor;
     this.#ownsDescriptor = 'isOwn' in place && place.isOwn;
   }
 
@@ -109,6 +109,11 @@ export class ClockPage {
     }
     const path = resolve(place);
     return new ClockPage(openPageFile(addon, path), { path });
+  }
+
+  /** Of a page in memory, until it is closed; else -1. */
+  get fileDescriptor(): number {
+    return this.#isClosed ? -1 : this.#fileDescriptor;
   }
 
   /** What the page says of itself: protocol, clocks, generation. */
@@ -150,10 +155,8 @@ export class ClockPage {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#page.close();
-    if (this.#ownsDescriptor) closeSync(this.fileDescriptor);
+    if (this.#ownsDescriptor) closeSync(this.#fileDescriptor);
   }
-
-  #isClosed = false;
 
   /** As {@link ClockPage.close}. */
   [Symbol.dispose](): void {

@@ -10,6 +10,7 @@ import { ClockPage } from './clock-page.js';
 import type { KeeperEvent } from './events.js';
 import { leapTimeline } from './leap-timeline.js';
 import type { SourceName } from './open-source.js';
+import type { PagePlace } from './page-lock.js';
 import type { RunStatus } from './run.js';
 import type { ScheduledChange } from './schedule.js';
 import {
@@ -22,7 +23,7 @@ import {
 } from './thread-messages.js';
 import { TimeNamespace } from './time-namespace.js';
 import { withPlacedLeap } from './utc-scale.js';
-import type { RealtimePreference } from './view.js';
+import type { RealtimePreference, View } from './view.js';
 
 /** A page, and how the clocks look in it. */
 export interface PageView {
@@ -118,6 +119,27 @@ function pageOf(place: ClockPage | string): ClockPage {
   throw new LatchclockError('ERR_FILE', 'the clock page comes and goes', {
     where: place,
     todo: 'leave it to one process',
+  });
+}
+
+function viewOf({ preference = 'sane', namespace = TimeNamespace.initial }: PageView): View {
+  checkPreference(preference);
+  if (!(namespace instanceof TimeNamespace)) {
+    throw bad('the namespace is none', 'give TimeNamespace.initial.create({ monotonicNs })');
+  }
+  const { monotonicNs, boottimeNs } = namespace;
+  return { preference, namespace: { monotonicNs, boottimeNs } };
+}
+
+/** Where the thread finds the pages. */
+function placesOf(pages: readonly ClockPage[]): PagePlace[] {
+  if (pages.length > 1 && pages.some(({ header }) => header.generationSource === 'page')) {
+    throw bad('a page has a generation of its own', 'give it a timekeeper of its own');
+  }
+  return pages.map(({ path, fileDescriptor }) => {
+    if (path !== null) return { path };
+    if (fileDescriptor < 0) throw bad('the page is closed', 'give one that is open');
+    return { fileDescriptor };
   });
 }
 
@@ -226,37 +248,28 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
     signal?.throwIfAborted();
     for (const change of changes) checkChange(change);
     const { timeline, policy } = scaleOf(options);
-    const wanted = [options, ...views].map(
-      ({ page, preference = 'sane', namespace = TimeNamespace.initial }) => {
-        checkPreference(preference);
-        if (!(namespace instanceof TimeNamespace)) {
-          throw bad('the namespace is none', 'give TimeNamespace.initial.create({ monotonicNs })');
-        }
-        const { monotonicNs, boottimeNs } = namespace;
-        return { page: pageOf(page), view: { preference, namespace: { monotonicNs, boottimeNs } } };
-      },
-    );
-    const pages = wanted.map(({ page }) => page);
-    if (pages.length > 1 && pages.some(({ header }) => header.generationSource === 'page')) {
-      throw bad('a page has a generation of its own', 'give it a timekeeper of its own');
+    const wanted = [options, ...views];
+    const shown = wanted.map(viewOf);
+    const pages = wanted.map(({ page }) => pageOf(page));
+    try {
+      const timekeeper = new Timekeeper(pages, {
+        wake: new Int32Array(new SharedArrayBuffer(4)),
+        source,
+        sourceOptions,
+        pages: placesOf(pages).map((place, at) => ({ place, view: shown[at] as View })),
+        timeline,
+        policy,
+        updateMs,
+        windowMs,
+        changes,
+      });
+      await timekeeper.#started.promise;
+      if (signal !== undefined) await timekeeper.#stopOn(signal);
+      return timekeeper;
+    } catch (error) {
+      for (const [at, page] of pages.entries()) if (page !== wanted[at]?.page) page.close();
+      throw error;
     }
-    const timekeeper = new Timekeeper(pages, {
-      wake: new Int32Array(new SharedArrayBuffer(4)),
-      source,
-      sourceOptions,
-      pages: wanted.map(({ page: { path, fileDescriptor }, view }) => ({
-        place: path === null ? { fileDescriptor } : { path },
-        view,
-      })),
-      timeline,
-      policy,
-      updateMs,
-      windowMs,
-      changes,
-    });
-    await timekeeper.#started.promise;
-    if (signal !== undefined) await timekeeper.#stopOn(signal);
-    return timekeeper;
   }
 
   /**

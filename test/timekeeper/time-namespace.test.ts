@@ -19,7 +19,10 @@ describe('a time namespace', () => {
   test('adds its offsets to those of the ones that it lies in, whatever they are', () => {
     fc.assert(
       fc.property(fc.array(offsets, { maxLength: 100 }), (all) => {
-        const innermost = all.reduce((parent, own) => parent.create(own), TimeNamespace.initial);
+        const innermost = all.reduce<TimeNamespace>(
+          (parent, own) => parent.create(own),
+          TimeNamespace.initial,
+        );
         const sum = (name: 'monotonicNs' | 'boottimeNs') =>
           all.reduce((ns, own) => ns + (own[name] ?? 0n), 0n);
         expect(sums(innermost)).toEqual({ monotonicNs: sum('monotonicNs'), boottimeNs: sum('boottimeNs') });

@@ -460,6 +460,22 @@ describe('what cannot be started is refused, with the reason', () => {
       () => ({ page: join(import.meta.dirname, 'support.ts') }),
     ],
     ['a page that others may write', 'ERR_FILE', /others may write/, () => ({ page: written })],
+    [
+      'a page that is closed',
+      'ERR_BAD_ARGUMENT',
+      /closed/,
+      () => {
+        const closed = page();
+        closed.close();
+        return { page: closed };
+      },
+    ],
+    [
+      'an option that is a function',
+      'ERR_BAD_ARGUMENT',
+      /plain data/,
+      () => ({ page: page(), sourceOptions: { hz: () => 1e9 } }),
+    ],
     ['no such source', 'ERR_BAD_ARGUMENT', /sundial/, () => ({ page: page(), source: 'sundial' })],
     ['no such policy', 'ERR_BAD_ARGUMENT', /no policy/, () => ({ page: page(), smear: { policy: 'slow' } })],
     [
