@@ -21,7 +21,7 @@ export type { CounterFacts } from './host/counter-facts.js';
 export type { HostSummary } from './host/host.js';
 export { counter, kernelPage } from './host/machine.js';
 export type { PageClockHandle } from './host/page-clock.js';
-export type { PageSet, PageSetValues } from './host/page-clock-set.js';
+export type { PageSet, PageSetHandle, PageSetOptions } from './host/page-clock-set.js';
 export type {
   ClockPathName,
   CounterMethodName,
@@ -44,7 +44,6 @@ export {
   ClockPage,
   type ClockPageOptions,
   type OwnClockOptions,
-  type ReadAllOptions,
 } from './timekeeper/clock-page.js';
 export type { KeeperEvent } from './timekeeper/events.js';
 export { leapTimeline } from './timekeeper/leap-timeline.js';

@@ -10,7 +10,12 @@ import {
 } from '../host/clock-page-memory.js';
 import { thisMachine } from '../host/machine.js';
 import { openPageClock, type PageClockHandle, type PageClockOptions } from '../host/page-clock.js';
-import { openPageSet, type PageSet, type PageSetValues } from '../host/page-clock-set.js';
+import {
+  openPageSet,
+  type PageSet,
+  type PageSetHandle,
+  type PageSetOptions,
+} from '../host/page-clock-set.js';
 import { type ClockPageHeader, OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
 
 /** How to make a page. */
@@ -28,9 +33,6 @@ export interface ClockPageOptions {
 
 /** How to read a clock of a page. */
 export interface OwnClockOptions extends Omit<PageClockOptions, 'files'> {}
-
-/** How to read all clocks of a page at once. */
-export interface ReadAllOptions extends Pick<PageClockOptions, 'protocol' | 'outOfWindow'> {}
 
 function headerOf(options: ClockPageOptions): ClockPageHeader {
   const { protocol = 'two-window', clocks = OWN_CLOCKS, generation = 'none' } = options;
@@ -61,7 +63,7 @@ export class ClockPage {
   readonly #page: OpenClockPage;
   readonly #fileDescriptor: number;
   readonly #ownsDescriptor: boolean;
-  #readAll: PageSet | null = null;
+  #readAll: PageSetHandle | null = null;
   #isClosed = false;
 
   private constructor(
@@ -136,7 +138,7 @@ export class ClockPage {
    *
    * @throws LatchclockError as a clock's `now()`, and as {@link ClockPage.clock}
    */
-  readAll(): PageSetValues {
+  readAll(): PageSet {
     this.#readAll ??= this.allClocks();
     return this.#readAll.read();
   }
@@ -146,7 +148,7 @@ export class ClockPage {
    *
    * @throws LatchclockError as {@link ClockPage.clock}
    */
-  allClocks(options?: ReadAllOptions): PageSet {
+  allClocks(options?: PageSetOptions): PageSetHandle {
     return openPageSet(thisMachine().addon, this.#page, options);
   }
 

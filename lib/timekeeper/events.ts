@@ -3,8 +3,7 @@ import type { ScheduledChange } from './schedule.js';
 /** Something that a timekeeper's owner may want to know of. Plain data. */
 export type KeeperEvent = {
   readonly cycles: bigint;
-} & /** The window ended before the writer came: readers were refused for so long. */
-(
+} /** The window ended before the writer came: readers were refused for so long. */ & (
   | { readonly kind: 'late'; readonly gapNs: bigint }
   /** The source stepped its realtime; tai, sane-realtime and smeared-realtime follow from this reading on. */
   | { readonly kind: 'step'; readonly byNs: bigint }
