@@ -22,11 +22,12 @@ export type { HostSummary } from './host/host.js';
 export { counter, kernelPage } from './host/machine.js';
 export type { PageClockHandle } from './host/page-clock.js';
 export type { PageSet, PageSetHandle, PageSetOptions } from './host/page-clock-set.js';
-export type {
-  ClockPathName,
-  CounterMethodName,
-  OutOfWindowPolicyName,
-  ReadingSourceName,
+export {
+  type ClockPathName,
+  type CounterMethodName,
+  type OutOfWindowPolicyName,
+  PAGE_SET_WORDS,
+  type ReadingSourceName,
 } from './native/addon.js';
 export { type ClockPageHeader, OWN_CLOCKS, type OwnClockName } from './page/clock-page.js';
 export type { KernelClockOffsets, KernelPageLayout } from './page/kernel-layout.js';
