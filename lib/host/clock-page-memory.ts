@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, fstatSync, linkSync, openSync, rmSync, type Stats, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  rmSync,
+  type Stats,
+  writeSync,
+} from 'node:fs';
 import { LatchclockError } from '../errors.js';
 import type { Addon, ClockPageMemory } from '../native/addon.js';
 import { PageMemoryKind } from '../native/addon.js';
@@ -71,11 +81,9 @@ function fileError(what: string, path: string, cause: unknown, todo?: string): L
   });
 }
 
-/** Runs `use` with the file open, and closes it: a mapping stays without its descriptor. */
-function withDescriptor<T>(path: string, flags: number, mode: number, use: (fileDescriptor: number) => T): T {
-  let fileDescriptor: number;
+function openPath(path: string, flags: number, mode: number): number {
   try {
-    fileDescriptor = openSync(path, flags, mode);
+    return openSync(path, flags, mode);
   } catch (cause) {
     const isLink = (cause as NodeJS.ErrnoException).code === 'ELOOP';
     throw fileError(
@@ -85,6 +93,11 @@ function withDescriptor<T>(path: string, flags: number, mode: number, use: (file
       isLink ? 'name the file itself: a link can be pointed elsewhere' : undefined,
     );
   }
+}
+
+/** Runs `use` with the file open, and closes it: a mapping stays without its descriptor. */
+function withDescriptor<T>(path: string, flags: number, mode: number, use: (fileDescriptor: number) => T): T {
+  const fileDescriptor = openPath(path, flags, mode);
   try {
     return use(fileDescriptor);
   } finally {
@@ -218,4 +231,47 @@ export function openPageDescriptor(
     if (cause instanceof LatchclockError) throw cause;
     throw fileError('cannot map the clock page', where, cause);
   }
+}
+
+/** A page file that this process alone writes to, of all that ask first. */
+export interface PageLock {
+  /** Gives the lock back. It may be called again, and does nothing then. */
+  release(): void;
+}
+
+/**
+ * Takes the lock of a page file, which is to be held for as long as the page is written to. The kernel gives it back when
+ * the process ends, however that is; readers need no lock.
+ *
+ * @throws LatchclockError `ERR_PAGE_TAKEN` where another writer has it, in this process or in another; `ERR_FILE` where
+ *   the file cannot be opened for writing, is a symbolic link or no regular file, could be written by others, or was
+ *   replaced meanwhile; `ERR_BAD_PAGE` for a size that is not a page's; `ERR_SYSTEM_CALL` where the lock is refused
+ */
+export function lockPageFile(addon: Addon, path: string): PageLock {
+  const fileDescriptor = openPath(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0);
+  try {
+    const held = fstatSync(fileDescriptor);
+    checkFile(held, path);
+    if (!addon.lockFile(fileDescriptor)) {
+      throw new LatchclockError('ERR_PAGE_TAKEN', 'another writer has the clock page', {
+        where: path,
+        todo: 'end that one first, or write to another page',
+      });
+    }
+    // Of a file that has lost its name, the lock keeps nobody out.
+    const named = lstatSync(path, { throwIfNoEntry: false });
+    if (named === undefined || named.ino !== held.ino || named.dev !== held.dev) {
+      throw fileError('the clock page was replaced meanwhile', path, undefined, 'try again');
+    }
+  } catch (cause) {
+    closeSync(fileDescriptor);
+    throw cause;
+  }
+  let isHeld = true;
+  return {
+    release: () => {
+      if (isHeld) closeSync(fileDescriptor);
+      isHeld = false;
+    },
+  };
 }

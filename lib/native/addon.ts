@@ -349,6 +349,12 @@ export interface Addon {
   ) => PageRecorder;
 
   /**
+   * Takes the lock (`flock`) of an open file, until the descriptor and its copies are closed or the process ends. False
+   * where another open file has it. Throws `ERR_SYSTEM_CALL`.
+   */
+  lockFile(fileDescriptor: number): boolean;
+
+  /**
    * A function that reads a clock into `out[0]`, nanoseconds: nothing crosses the boundary. `out` must stay as it
    * is: its buffer is written to for as long as the function lives.
    */

@@ -422,7 +422,26 @@ Napi::Value PublishClockPage(const Napi::CallbackInfo& info) {
       PublishTwoWindow(mapping->bytes(), keep, image, overlap, kept_first);
   }
   // Into zeros that nobody else has.
-  if (mapping->IsLost()) ThrowOutcome(info.Env(), Outcome::Failed(Status::kPageLost), arguments.function());
+  if (mapping->IsLost()) {
+    ThrowOutcome(info.Env(), Outcome::Failed(Status::kPageLost), arguments.function());
+    return {};
+  }
+  if (end == HoldEnd::kTooFar) {
+    ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the base lies too far ahead of the counter",
+               arguments.function());
+    return {};
+  }
+  return Napi::Boolean::New(info.Env(), end == HoldEnd::kInTime);
+}
+
+// lockFile(fileDescriptor) => boolean
+Napi::Value LockFileOf(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "lockFile");
+  const auto file = static_cast<int>(arguments.Integer(0, "fileDescriptor", 0, INT32_MAX));
+  if (!arguments.ok()) return {};
+  bool locked = false;
+  if (!Succeeded(info.Env(), LockFile(file, &locked), arguments.function())) return {};
+  return Napi::Boolean::New(info.Env(), locked);
 }
 
 }  // namespace
@@ -452,6 +471,7 @@ void ExportClockPage(Napi::Env env, Napi::Object exports) {
   exports.Set("readClockPageSetAt", Napi::Function::New(env, ReadClockPageSetAt, "readClockPageSetAt"));
   exports.Set("readVmclockAt", Napi::Function::New(env, ReadVmclockAt, "readVmclockAt"));
   exports.Set("readPvclockAt", Napi::Function::New(env, ReadPvclockAt, "readPvclockAt"));
+  exports.Set("lockFile", Napi::Function::New(env, LockFileOf, "lockFile"));
   exports.Set("publishClockPage", Napi::Function::New(env, PublishClockPage, "publishClockPage"));
 }
 

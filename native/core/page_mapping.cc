@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -144,6 +145,16 @@ Outcome PageMapping::File(int file_descriptor, bool writable, std::shared_ptr<Pa
 
 bool PageMapping::IsLost() const {
   return guard_ >= 0 && guards[guard_].lost.load(std::memory_order_acquire);
+}
+
+Outcome LockFile(int file_descriptor, bool* locked) {
+  // Non-blocking, but a signal may still come in before.
+  int result;
+  do {
+    result = flock(file_descriptor, LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  *locked = result == 0;
+  return *locked || errno == EWOULDBLOCK ? Outcome{} : Outcome::FailedCall("flock", errno);
 }
 
 }  // namespace latchclock

@@ -41,4 +41,9 @@ class PageMapping {
   int guard_ = -1;
 };
 
+// Takes the lock (flock) of an open file, for as long as its description is open anywhere; `locked` is false
+// where another open description has it. Whoever writes a page holds its file's lock: it dies with the
+// process.
+Outcome LockFile(int file_descriptor, bool* locked);
+
 }  // namespace latchclock

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
@@ -7,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -19,6 +21,7 @@ import {
   createAnonymousPage,
   createMemfdPage,
   createPageFile,
+  lockPageFile,
   openPageDescriptor,
   openPageFile,
 } from '../../lib/host/clock-page-memory.ts';
@@ -232,4 +235,90 @@ test('the handler of SIGBUS stays when the last worker that had the addon is gon
   } finally {
     remove();
   }
+});
+
+describe('the lock of a page file', () => {
+  test('is had by one at a time, and by the next one once it is given back', () => {
+    const path = fileOf(pageBytes());
+    const lock = lockPageFile(addon, path);
+    expect(() => lockPageFile(addon, path)).toThrow(code('ERR_PAGE_TAKEN'));
+    expect(() => lockPageFile(addon, path)).toThrow(
+      `another writer has the clock page (${path}); end that one first`,
+    );
+    lock.release();
+    const next = lockPageFile(addon, path);
+    // Given back by the first one a second time: not the second one's.
+    lock.release();
+    expect(() => lockPageFile(addon, path)).toThrow(code('ERR_PAGE_TAKEN'));
+    next.release();
+  });
+
+  test('is in the way of nobody who reads, or has another page', () => {
+    const path = fileOf(pageBytes());
+    const locks = [lockPageFile(addon, path), lockPageFile(addon, fileOf(pageBytes()))];
+    openPageFile(addon, path).close();
+    openPageFile(addon, path, { writable: true }).close();
+    expect(() => lockPageFile(addon, path)).toThrow(code('ERR_PAGE_TAKEN'));
+    for (const lock of locks) lock.release();
+  });
+
+  test('dies with the process that has it, also by SIGKILL', async () => {
+    const path = fileOf(pageBytes());
+    const { lib, remove } = compiledLib();
+    try {
+      const module = `
+        const { getAddon } = await import('${lib}/native/load.js');
+        const { lockPageFile } = await import('${lib}/host/clock-page-memory.js');
+        globalThis.lock = lockPageFile(getAddon(), ${JSON.stringify(path)});
+        process.stdout.write('locked');
+        await new Promise((resolve) => setTimeout(resolve, 30_000));`;
+      const child = spawn(process.execPath, ['--input-type=module', '-e', module], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        timeout: 30_000,
+        killSignal: 'SIGKILL',
+      });
+      const ended = once(child, 'exit');
+      const [said] = await Promise.race([once(child.stdout, 'data'), ended]);
+      expect(String(said)).toBe('locked');
+      expect(() => lockPageFile(addon, path)).toThrow(code('ERR_PAGE_TAKEN'));
+      child.kill('SIGKILL');
+      await ended;
+      lockPageFile(addon, path).release();
+    } finally {
+      remove();
+    }
+  });
+
+  test('is not that of a file put in the place of the one that was locked', () => {
+    const [path, other] = [fileOf(pageBytes()), fileOf(pageBytes())];
+    const replacing = Object.assign(Object.create(addon), {
+      lockFile: (fileDescriptor: number) => {
+        renameSync(other, path);
+        return addon.lockFile(fileDescriptor);
+      },
+    });
+    expect(() => lockPageFile(replacing, path)).toThrow('replaced meanwhile');
+    // And it was given back.
+    lockPageFile(addon, path).release();
+  });
+
+  test('is refused for what is no page file of its owner, and leaves nothing open', () => {
+    const open = (): number => readdirSync('/proc/self/fd').length;
+    const link = join(folder, 'locked-link');
+    symlinkSync(fileOf(pageBytes()), link);
+    const shared = fileOf(pageBytes());
+    chmodSync(shared, 0o666);
+    const before = open();
+    for (const path of [link, shared, folder, join(folder, 'nothing')]) {
+      expect(() => lockPageFile(addon, path)).toThrow(code('ERR_FILE'));
+    }
+    expect(() => lockPageFile(addon, fileOf(new Uint8Array(10)))).toThrow(code('ERR_BAD_PAGE'));
+    expect(open()).toBe(before);
+  });
+
+  test('of a descriptor that is none is the system’s refusal', () => {
+    expect(() => addon.lockFile(987_654)).toThrow(
+      expect.objectContaining({ code: 'ERR_SYSTEM_CALL', errno: 'EBADF', syscall: 'flock' }),
+    );
+  });
 });

@@ -507,7 +507,10 @@ function simulatedAddon(
 
   const addon: Addon = {
     ClockPageMemory: unsimulated as unknown as Addon['ClockPageMemory'],
+    lockFile: unsimulated,
     clockPageReader: unsimulated,
+    clockPageSetReader: unsimulated,
+    readClockPageSetAt: unsimulated,
     readClockPageAt: unsimulated,
     readVmclockAt: unsimulated,
     readPvclockAt: unsimulated,
