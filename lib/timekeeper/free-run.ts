@@ -35,7 +35,9 @@ function multOf({ nominalMult }: FreeRun, ratePpt: bigint): bigint {
 export function withChange(free: FreeRun, change: ScheduledChange, tick: bigint): FreeRun {
   if (change.kind === 'frequency') {
     const { ratePpt } = change;
-    return { ...free, line: turned(free, tick, multOf(free, ratePpt)), ratePpt };
+    // A slew's length was foreseen by the rate of then, and may reach into what was to come after it.
+    const slew = free.slewEnd === null ? 0n : free.line.mult - multOf(free, free.ratePpt);
+    return { ...free, line: turned(free, tick, multOf(free, ratePpt) + slew), ratePpt };
   }
   if (change.kind !== 'slew') return free;
   const extra = slewMult(change, free.line.mult);

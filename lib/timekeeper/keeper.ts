@@ -24,6 +24,8 @@ export interface KeeperOptions {
   /** TAI - UTC of the source at the start, seconds. */
   readonly taiOffsetSeconds: number;
   readonly preferences: readonly RealtimePreference[];
+  /** Whether readers look at no window, and go on past the end of one: those of a seqlock. */
+  readonly readersGoOn: boolean;
   /** What a writer that died left behind; null: nothing. Of the same shift. */
   readonly previous: Standing | null;
 }
@@ -173,13 +175,14 @@ export class Keeper {
    */
   plan(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
     const before = this.#progress;
-    if (before === null) return this.#first(sample, now + lead, steer);
+    if (before === null) return this.#first(sample, now, lead, steer);
     const settled =
       before.next !== null && before.next.base <= now
         ? { ...before, current: before.next, next: null, givenUpTo: before.next.end }
         : before;
     const isOther = sample.generation !== settled.current.generation;
-    const isLate = now >= settled.current.end;
+    // A standing that waits for its base may be in the page already: it is the one that follows, gap or none.
+    const isLate = settled.next === null && now >= settled.current.end;
     if (!isOther) this.#check(settled.sample, sample, isLate);
     if (isOther || isLate) return this.#anew(settled, sample, now, now + lead, steer, isOther);
     if (settled.next !== null) return null;
@@ -201,10 +204,10 @@ export class Keeper {
   }
 
   /**
-   * That an end of the standing of now came too late: it may have been read beyond it.
+   * That the standing of now may have been read beyond its end, which came too late, or which readers do not look at.
    *
    * @param end its end, cycles
-   * @param cycles the counter once nobody was sent past the end any longer
+   * @param cycles a counter that nobody had who was sent past the end
    */
   wasLate(end: bigint, cycles: bigint): void {
     const before = this.#progress;
@@ -213,8 +216,9 @@ export class Keeper {
     this.#progress = { ...before, current: { ...standing, end }, next: null, givenUpTo: cycles };
   }
 
-  #first(sample: SourceSample, at: bigint, steer: bigint): Plan {
+  #first(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
     const { previous, taiOffsetSeconds, isFree, shift } = this.#options;
+    const at = now + lead;
     const target = this.#rescaledLine(sample.monotonic);
     const progress: Progress = {
       sample,
@@ -234,10 +238,11 @@ export class Keeper {
         touches: false,
       });
     }
-    // A dead writer's readers may have gone on to where its last window ended, if it died as it moved that end.
+    // A dead writer's readers may have gone on by another end, if it died as it moved that.
     const touches = at < previous.end;
     const from = touches ? previous.end : at;
-    const given = touches ? previous.end : minBigint(at, previous.end + this.#options.window);
+    const latest = this.#options.readersGoOn ? at : minBigint(at, previous.end + this.#options.window);
+    const given = touches ? previous.end : latest;
     const ahead = scaledAt(lineOf(previous, previous.shared), given) - scaledAt(target, from);
     if (ahead > NS_PER_SEC << BigInt(shift)) {
       throw new LatchclockError(
@@ -248,6 +253,11 @@ export class Keeper {
           todo: 'remove the page, if nobody reads it: it is from another boot or another machine',
         },
       );
+    }
+    if (touches && previous.base <= now) {
+      // It holds: from here on as if it were this keeper's own.
+      this.#progress = progress;
+      return this.plan(sample, now, lead, steer);
     }
     return this.#resume(progress, sample, from, given, steer, touches, []);
   }
@@ -269,7 +279,10 @@ export class Keeper {
       ? { kind: 'disrupted', generation, cycles: now }
       : { kind: 'late', gapNs: maxBigint(gapNs, 0n), cycles: now };
     // In another generation the old line says nothing of the counter: the reading at the last sample is the last one known.
-    const given = isOther ? before.sample.cycles : maxBigint(end, before.givenUpTo);
+    // Nor does it of what readers got that went on past a window in which the machine slept.
+    const slept = this.#options.readersGoOn && sample.boottimeOffsetNs !== before.sample.boottimeOffsetNs;
+    const known = slept ? end : maxBigint(end, before.givenUpTo);
+    const given = isOther ? before.sample.cycles : known;
     return this.#resume(before, sample, at, given, steer, false, [event]);
   }
 

@@ -58,19 +58,26 @@ export class PageWriter {
     return standingOf(decodeClockCopy(bytes, this.#latest), this.#namespace, [], shift);
   }
 
-  /** Publishes the standing that holds, with another end. A seqlock has no ends: its readers wait for the next one. */
+  /** Publishes the standing that holds, with another end. Not for a seqlock, whose readers look at none. */
   revise(standing: Standing): void {
-    if (this.#page.header.protocol !== 'seqlock') this.#publish(this.#imageOf(standing), true);
+    this.#publish(this.#imageOf(standing), true);
   }
 
   /**
    * Publishes the standing that comes next. Two windows: beside the one that holds. Else in its place, which is why it is
-   * to be called when its base comes: readers are refused (latch) or wait (seqlock) from this call until then.
-   *
-   * @returns false where a seqlock was held too late: readers may have gone on past the base
+   * to be called when its base comes: readers of a latch are refused until then, those of a seqlock are to be held.
    */
-  offer(standing: Standing): boolean {
-    return this.#publish(this.#imageOf(standing), false);
+  offer(standing: Standing): void {
+    this.#publish(this.#imageOf(standing), false);
+  }
+
+  /** Lets readers of a seqlock wait for what is published next. */
+  hold(): void {
+    const { bytes } = this.#page;
+    const counts = new BigUint64Array(bytes.buffer, bytes.byteOffset + CLOCK_PAGE_OFFSETS.count, 1);
+    const count = Atomics.load(counts, 0);
+    // Odd already after a hold that came too late, or a writer's death: its readers wait on.
+    if ((count & 1n) === 0n) Atomics.store(counts, 0, count + 1n);
   }
 
   /** Refuses every reader from now on. */
@@ -90,10 +97,10 @@ export class PageWriter {
     return imageOf(standing, standing.preferences[this.#index] ?? 'sane', this.#namespace);
   }
 
-  #publish(image: CopyImage, isAtOnce: boolean): boolean {
+  #publish(image: CopyImage, isAtOnce: boolean): void {
     for (const [at, { value }] of COPY_WORDS.entries()) this.#words[at] = BigInt.asIntN(64, value(image));
     const { memory, header } = this.#page;
-    const inTime = this.#addon.publishClockPage(
+    this.#addon.publishClockPage(
       memory,
       ReaderProtocol[header.protocol],
       this.#words,
@@ -109,6 +116,5 @@ export class PageWriter {
     }
     if (header.protocol === 'two-window') this.#latest = this.#latest === 0 ? 1 : 0;
     this.#image = image;
-    return inTime;
   }
 }

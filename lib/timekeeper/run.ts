@@ -61,6 +61,8 @@ const SPIN_MS = 1.5;
  * cycles, an end must lie ahead of its publication.
  */
 const IN_FLIGHT = 4096n;
+/** When a seqlock's readers are made to wait for a base, cycles before it: in time, and for some microseconds. */
+const HELD_BEFORE = 4n * IN_FLIGHT;
 const MOST_TRIES = 10;
 
 function bad(what: string, todo: string): LatchclockError {
@@ -81,9 +83,12 @@ export class Run {
   readonly #options: RunOptions;
   readonly #updateMs: number;
   readonly #isBeside: boolean;
+  readonly #isHeld: boolean;
   readonly #fence = new Int32Array(1);
   /** Published but for its last part, for which the base must come. */
   #held: Plan | null = null;
+  /** Whether a seqlock's readers wait now. */
+  #isHolding = false;
   #isOver = false;
   #counts = { updates: 0, repeated: 0, late: 0 };
   #errorNs = 0;
@@ -109,6 +114,7 @@ export class Run {
       throw bad('the pages are written for different protocols', 'give pages of one protocol');
     }
     this.#isBeside = protocol === 'two-window';
+    this.#isHeld = protocol === 'seqlock';
     const utc = new UtcScale(timeline, policy);
     const straight = utc.shortestStraightNs();
     if (straight !== null && Number(straight) < 2.5e6 * this.#updateMs) {
@@ -123,7 +129,9 @@ export class Run {
     const unixNs = (sample.monotonic.scaledNs >> BigInt(sample.monotonic.shift)) + sample.realtimeOffsetNs;
     const preferences = pages.map(({ view }) => view.preference);
     const previous = (this.#writers[0] as PageWriter).found(shift);
-    const isForeign = previous !== null && previous.base > sample.cycles + this.#cycles(60_000);
+    const isForeign =
+      previous !== null &&
+      (previous.base > sample.cycles + this.#cycles(60_000) || previous.generation !== sample.generation);
     this.#keeper = new Keeper({
       shift,
       utc,
@@ -132,7 +140,9 @@ export class Run {
       cornerLead: this.#cycles(Math.min(CORNER_LEAD_MS, windowMs / 4)),
       taiOffsetSeconds: tableOffsetSeconds(timeline, unixNs),
       preferences,
-      // A base that the counter will not reach for a minute is of another boot: nobody reads by it.
+      readersGoOn: this.#isHeld,
+      // A base that the counter will not reach for a minute is of another boot: nobody reads by it. Nor does the counter of
+      // another generation say anything of it.
       previous: previous === null || isForeign ? null : { ...previous, preferences },
     });
     this.#update(sample);
@@ -194,6 +204,10 @@ export class Run {
     return BigInt(Math.round((this.#source.hz / 1000) * ms));
   }
 
+  #waitFor(cycles: bigint): void {
+    while (this.#source.counter() < cycles);
+  }
+
   #msUntil(cycles: bigint): number {
     return Math.max(0, (Number(cycles - this.#source.counter()) / this.#source.hz) * 1000);
   }
@@ -209,6 +223,10 @@ export class Run {
         const waiting = this.#keeper.standings.at(-1) as Standing;
         return this.#msUntil(waiting.base);
       }
+      if (this.#isHeld && !plan.touches && !this.#isHolding) {
+        this.#holdPastEnd();
+        continue;
+      }
       if (plan.revised !== null && !this.#revise(plan.revised)) {
         this.#keeper.wasLate(plan.revised.end, this.#source.counter());
         this.#counts.repeated++;
@@ -222,10 +240,30 @@ export class Run {
 
   /** Moves the end of the standing that holds. False if it was not ahead any longer once all readers saw it. */
   #revise(standing: Standing): boolean {
+    // It has no end that readers look at: they are held before it.
+    if (this.#isHeld) return true;
     for (const writer of this.#writers) writer.revise(standing);
+    return this.#furthest() <= standing.end;
+  }
+
+  /** A counter that nobody had who saw nothing of what was stored until now. */
+  #furthest(): bigint {
     // A full fence: what was stored is seen by all before the counter is read.
     Atomics.store(this.#fence, 0, 1);
-    return this.#source.counter() + IN_FLIGHT <= standing.end;
+    return this.#source.counter() + IN_FLIGHT;
+  }
+
+  /** Lets readers wait who would go on past a window that has ended: how far they came is known then. */
+  #holdPastEnd(): void {
+    this.#hold();
+    const furthest = this.#furthest();
+    const standing = this.#keeper.standings.findLast(({ base }) => base <= furthest);
+    if (standing !== undefined) this.#keeper.wasLate(standing.end, furthest);
+  }
+
+  #hold(): void {
+    for (const writer of this.#writers) writer.hold();
+    this.#isHolding = true;
   }
 
   /** Publishes the standing that follows, where two can be offered at once; else when its base comes. */
@@ -237,14 +275,13 @@ export class Run {
         this.#held = plan;
         return this.#msUntil(next.base) - SPIN_MS / 2;
       }
-      while (this.#source.counter() < next.base - IN_FLIGHT);
+      this.#waitFor(next.base - (this.#isHeld ? HELD_BEFORE : IN_FLIGHT));
+      if (this.#isHeld && !this.#holdBefore(next.base)) return 0;
     }
-    const inTime = this.#writers.map((writer) => writer.offer(next));
-    if (inTime.includes(false)) {
-      this.#keeper.wasLate(next.base, this.#source.counter());
-      this.#counts.repeated++;
-      return 0;
-    }
+    // A seqlock's readers take a counter before the base for the base.
+    if (this.#isHeld) this.#waitFor(next.base);
+    for (const writer of this.#writers) writer.offer(next);
+    this.#isHolding = false;
     this.#keeper.commit(plan);
     this.#counts.updates++;
     for (const event of plan.events) {
@@ -254,6 +291,16 @@ export class Run {
     // Where it ends soon, its own successor is due as soon as it has begun.
     const usual = Math.min(this.#updateMs, this.#msUntil(next.end) - CORNER_LEAD_MS);
     return Math.max(this.#msUntil(next.base), usual);
+  }
+
+  /** Lets the readers of all pages wait for a base. False if one may have gone on past it: they wait then for another. */
+  #holdBefore(base: bigint): boolean {
+    this.#hold();
+    const furthest = this.#furthest();
+    if (furthest <= base) return true;
+    this.#keeper.wasLate(base, furthest);
+    this.#counts.repeated++;
+    return false;
   }
 
   /** How far the clocks are from the source now. */

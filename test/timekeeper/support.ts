@@ -1,3 +1,4 @@
+import type { OwnClockName } from '../../lib/page/clock-page.js';
 import type { LeapTimeline } from '../../lib/smear/leap.js';
 import type { KeeperEvent } from '../../lib/timekeeper/events.js';
 import { boundNsAt, Keeper, type KeeperOptions, shiftFor } from '../../lib/timekeeper/keeper.js';
@@ -5,6 +6,7 @@ import { nsAt } from '../../lib/timekeeper/line.js';
 import type { SimulatedSource } from '../../lib/timekeeper/simulated-source.js';
 import type { Slope, Standing } from '../../lib/timekeeper/standing.js';
 import { UtcScale } from '../../lib/timekeeper/utc-scale.js';
+import type { View } from '../../lib/timekeeper/view.js';
 
 /** 1 MHz-cycles of ms for the simulated counter of 1 GHz. */
 export const MS = 1_000_000n;
@@ -34,6 +36,7 @@ export class KeptTime {
       cornerLead: 50n * MS,
       taiOffsetSeconds: 37,
       preferences: ['sane'],
+      readersGoOn: false,
       previous: null,
       ...options,
     });
@@ -80,6 +83,22 @@ export function shown(standing: Standing, slope: Slope, cycles: bigint): bigint 
 
 export function monotonicAt(standing: Standing, cycles: bigint): bigint {
   return shown(standing, standing.shared, cycles);
+}
+
+/** What every clock shows along a standing, in a view, ns: what a page's readers are to get. */
+export function clocksAt(standing: Standing, view: View, cycles: bigint): Record<OwnClockName, bigint> {
+  const shared = monotonicAt(standing, cycles);
+  const sane = shared + standing.saneOffsetNs;
+  const smeared = shown(standing, standing.smeared, cycles);
+  return {
+    'monotonic-raw': shown(standing, standing.raw, cycles) + view.namespace.monotonicNs,
+    monotonic: shared + view.namespace.monotonicNs,
+    boottime: shared + standing.boottimeOffsetNs + view.namespace.boottimeNs,
+    tai: shared + standing.taiOffsetNs,
+    'sane-realtime': sane,
+    'smeared-realtime': smeared,
+    realtime: view.preference === 'sane' ? sane : smeared,
+  };
 }
 
 export { boundNsAt };
