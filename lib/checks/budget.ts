@@ -25,6 +25,14 @@ export interface Budget {
   readonly stressMs: number;
   /** Writers killed in each run of `latch.stress`. */
   readonly kills: number;
+  /** How long each page that a timekeeper keeps is read, milliseconds. */
+  readonly keptMs: number;
+  /** Policies, signs and phases of `smear.phases`: so many timekeepers. */
+  readonly smearPhases: number;
+  /** The window that `smear.window` runs through, milliseconds: more than the second that it spreads. 0: not at all. */
+  readonly smearWindowMs: number;
+  /** How long `smear.kernel` holds a page against the kernel's, milliseconds. */
+  readonly againstKernelMs: number;
 }
 
 /** How much a run measures: about 2 s, 10 s or some minutes. */
@@ -46,6 +54,10 @@ export const BUDGETS: Readonly<Record<BudgetName, Budget>> = {
     recordMs: 400,
     stressMs: 8,
     kills: 4,
+    keptMs: 40,
+    smearPhases: 3,
+    smearWindowMs: 0,
+    againstKernelMs: 100,
   },
   default: {
     name: 'default',
@@ -61,6 +73,10 @@ export const BUDGETS: Readonly<Record<BudgetName, Budget>> = {
     recordMs: 3_000,
     stressMs: 40,
     kills: 25,
+    keptMs: 100,
+    smearPhases: 12,
+    smearWindowMs: 1_500,
+    againstKernelMs: 600,
   },
   thorough: {
     name: 'thorough',
@@ -76,5 +92,9 @@ export const BUDGETS: Readonly<Record<BudgetName, Budget>> = {
     recordMs: 30_000,
     stressMs: 1_000,
     kills: 500,
+    keptMs: 500,
+    smearPhases: 54,
+    smearWindowMs: 4_000,
+    againstKernelMs: 60_000,
   },
 };

@@ -34,7 +34,16 @@ export type Verdict =
   | (VerdictBase & { readonly status: 'fail' | 'warn' | 'skip'; readonly advice: string });
 
 /** The subject of a check. */
-export type CheckGroup = 'counter' | 'clock' | 'vdso' | 'page' | 'latch';
+export type CheckGroup =
+  | 'counter'
+  | 'clock'
+  | 'vdso'
+  | 'page'
+  | 'latch'
+  | 'smear'
+  | 'schedule'
+  | 'preference'
+  | 'namespace';
 
 export interface CheckContext {
   readonly host: Host;

@@ -9,6 +9,8 @@ import { latchChecks } from './latch.js';
 import { type Check, groupOf } from './model.js';
 import { pageChecks } from './page.js';
 import { pageUpdateChecks } from './page-updates.js';
+import { scheduleChecks } from './schedule.js';
+import { smearChecks } from './smear.js';
 import { vdsoChecks } from './vdso.js';
 
 /** Every check, in the order in which results are shown. */
@@ -23,6 +25,8 @@ export const CHECKS: readonly Check[] = [
   ...pageChecks,
   ...pageUpdateChecks,
   ...latchChecks,
+  ...smearChecks,
+  ...scheduleChecks,
 ];
 
 function matches(check: Check, name: string): boolean {

@@ -21,6 +21,10 @@ const SMALL: Budget = {
   recordMs: 1,
   stressMs: 1,
   kills: 2,
+  keptMs: 20,
+  smearPhases: 3,
+  smearWindowMs: 1_100,
+  againstKernelMs: 60,
 };
 
 /** Runs one check on a simulated machine, after `edit` has had it; throws what the check throws. */
