@@ -439,13 +439,7 @@ export interface Addon {
     cycles: bigint,
     mostSpins: number,
   ): { end: ReadEndId; ns: bigint; retries: number };
-  /**
-   * One update by the native writer: the words of a copy in the order of docs/clock-page.md. A seqlock is published when
-   * the counter reaches the base, which lies at most 2^27 cycles ahead, and readers wait for it from 4096 cycles before
-   * it on; false if it could be held only when the base was nearer than 1024 cycles, or past: a reader may then have read
-   * the old copy at or past the base. True for every other protocol. Throws `ERR_BAD_ARGUMENT` for a base too far ahead,
-   * `ERR_COUNTER_DISABLED` (seqlock): the page is then as it was.
-   */
+  /** One update by the native writer: the words of a copy in the order of docs/clock-page.md. */
   publishClockPage(
     memory: ClockPageMemory,
     protocol: (typeof ReaderProtocol)[ReaderProtocolName],
@@ -453,7 +447,7 @@ export interface Addon {
     keep: number,
     overlap: boolean,
     keptFirst: boolean,
-  ): boolean;
+  ): void;
 
   /**
    * Lets a reader on each of `cpus` read a page of its own against a writer on the last of them, for `mostCycles`, or

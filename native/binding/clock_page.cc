@@ -4,7 +4,6 @@
 
 #include "../core/clock_page_set.h"
 #include "../core/clock_page_writer.h"
-#include "../core/seqlock_hold.h"
 #include "binding.h"
 #include "reading_function.h"
 
@@ -382,9 +381,8 @@ CopyImage ImageOf(const int64_t* words) {
   return image;
 }
 
-// publishClockPage(memory, protocol, words, keep, overlap, keptFirst) => boolean: one update by the native
-// writer; false if a seqlock was held too late for its base
-Napi::Value PublishClockPage(const Napi::CallbackInfo& info) {
+// publishClockPage(memory, protocol, words, keep, overlap, keptFirst): one update by the native writer
+void PublishClockPage(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "publishClockPage");
   const auto protocol = static_cast<ReaderProtocol>(
       arguments.Integer(1, "protocol", 0, static_cast<int64_t>(ReaderProtocol::kTwoWindow)));
@@ -393,26 +391,24 @@ Napi::Value PublishClockPage(const Napi::CallbackInfo& info) {
   const auto keep = static_cast<uint64_t>(arguments.Integer(3, "keep", 0, 1));
   const bool overlap = arguments.Boolean(4, "overlap");
   const bool kept_first = arguments.Boolean(5, "keptFirst");
-  if (!arguments.ok()) return {};
+  if (!arguments.ok()) return;
   const auto mapping = MappingOf(info[0], arguments.function());
-  if (!mapping) return {};
+  if (!mapping) return;
   if (length != kImageWords || !mapping->writable()) {
     ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the words are not those of a copy, or the page is read-only",
                arguments.function());
-    return {};
+    return;
   }
   const CopyImage image = ImageOf(words);
   // What readers rely on is kept by whoever writes: they do not look.
   if (!IsWithinBounds(image, NarrowIsKept(mapping->bytes()))) {
     ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the words are outside the bounds of docs/clock-page.md",
                arguments.function());
-    return {};
+    return;
   }
-  HoldEnd end = HoldEnd::kInTime;
   switch (protocol) {
     case ReaderProtocol::kSeqlock:
-      if (!Succeeded(info.Env(), CheckCounter(CounterMethod::kFencedRdtsc), arguments.function())) return {};
-      end = PublishSeqlockAtBase(mapping->bytes(), image);
+      PublishSeqlock(mapping->bytes(), [&] { return image; });
       break;
     case ReaderProtocol::kLatch:
     case ReaderProtocol::kLatchWindow:

@@ -3,11 +3,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import {
-  createAnonymousPage,
-  createMemfdPage,
-  type OpenClockPage,
-} from '../../lib/host/clock-page-memory.ts';
+import { createAnonymousPage, createMemfdPage } from '../../lib/host/clock-page-memory.ts';
 import { openPageClock } from '../../lib/host/page-clock.ts';
 import {
   BenchSubject,
@@ -403,51 +399,6 @@ describe('the native writer and the step program leave the same page, update aft
       expect(Buffer.compare(native.bytes, own.bytes), `update ${update}`).toBe(0);
     }
   });
-});
-
-describe('an update at its base', () => {
-  const publish = (page: OpenClockPage, base: bigint): boolean => {
-    const image = { ...imageOf(1n), base, maxDelta: 1n << 40n, tag: 0n };
-    return addon.publishClockPage(
-      page.memory,
-      ReaderProtocol[page.header.protocol],
-      wordsOf(image),
-      0,
-      false,
-      false,
-    );
-  };
-
-  test('is made by a seqlock when the counter is there, and said to be in time', () => {
-    const page = createAnonymousPage(addon, { ...HEADER, protocol: 'seqlock' });
-    const inTime = Array.from({ length: 20 }, () => {
-      const base = addon.readCounter(1) + 300_000n;
-      const held = publish(page, base);
-      expect(addon.readCounter(1) >= base).toBe(true);
-      expect(decodeClockCopy(page.bytes, 0).base).toBe(base);
-      return held;
-    });
-    expect(inTime).toContain(true);
-    expect(publish(page, addon.readCounter(1))).toBe(false);
-  });
-
-  test('is refused by a seqlock where it lies too far ahead, and the page stays as it was', () => {
-    const page = createAnonymousPage(addon, { ...HEADER, protocol: 'seqlock' });
-    publish(page, addon.readCounter(1));
-    const before = page.bytes.slice();
-    expect(() => publish(page, addon.readCounter(1) + (1n << 28n))).toThrow(
-      expect.objectContaining({ code: 'ERR_BAD_ARGUMENT', what: expect.stringContaining('too far ahead') }),
-    );
-    expect(Buffer.compare(page.bytes, before)).toBe(0);
-  });
-
-  test.each(['latch', 'two-window'] as const)(
-    'is made by a %s page at once, wherever its base is',
-    (protocol) => {
-      const page = createAnonymousPage(addon, { ...HEADER, protocol });
-      for (const ahead of [0n, 1n << 30n]) expect(publish(page, addon.readCounter(1) + ahead)).toBe(true);
-    },
-  );
 });
 
 describe('the native writer refuses an image outside the bounds that readers rely on', () => {
