@@ -418,16 +418,7 @@ void PublishClockPage(const Napi::CallbackInfo& info) {
       PublishTwoWindow(mapping->bytes(), keep, image, overlap, kept_first);
   }
   // Into zeros that nobody else has.
-  if (mapping->IsLost()) {
-    ThrowOutcome(info.Env(), Outcome::Failed(Status::kPageLost), arguments.function());
-    return {};
-  }
-  if (end == HoldEnd::kTooFar) {
-    ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the base lies too far ahead of the counter",
-               arguments.function());
-    return {};
-  }
-  return Napi::Boolean::New(info.Env(), end == HoldEnd::kInTime);
+  if (mapping->IsLost()) ThrowOutcome(info.Env(), Outcome::Failed(Status::kPageLost), arguments.function());
 }
 
 // lockFile(fileDescriptor) => boolean
