@@ -232,7 +232,7 @@ export const LATENCY_BUCKETS = 976;
 
 /**
  * What is timed: a reader, or what readers are held beside. `bare-latch` is a latch without window and clamp, for their
- * price. The numbers are the addon's.
+ * price; `read-all` every clock at once, and `update` the writer of the reader's protocol, where nobody reads. The numbers are the addon's.
  */
 export const BenchSubject = {
   rdtsc: 0,
@@ -241,6 +241,8 @@ export const BenchSubject = {
   vdso: 3,
   reader: 4,
   'bare-latch': 5,
+  'read-all': 6,
+  update: 7,
 } as const;
 export type BenchSubjectName = keyof typeof BenchSubject;
 

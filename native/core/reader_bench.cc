@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "clock_page_set.h"
 #include "clock_page_writer.h"
 #include "page_mapping.h"
 
@@ -96,14 +97,43 @@ struct BareLatchReader {
   }
 };
 
+uint64_t TimeSets(const ReaderKind& kind, const uint8_t* page, bool chained, uint32_t reads) {
+  const ReadFunction<HardwareCounter> read = FindReader(kind);
+  uint64_t retries = 0;
+  return Time(chained, reads, [&](uint64_t zero) {
+    SetReading set;
+    const uint8_t* at = page + zero;
+    const ReadEnd end = ReadSet<HardwareCounter>(read, kind, at, kAllClocks, at + clock_page::kGenerationAt,
+                                                 {}, {}, &set, &retries);
+    return __builtin_expect(end == ReadEnd::kValue, 1) ? static_cast<uint64_t>(set.ns[1]) : ~uint64_t{0};
+  });
+}
+
+// Always the same image, in both copies in turn.
+uint64_t TimeUpdates(ReaderProtocol protocol, uint8_t* page, const CopyImage& image, uint32_t updates) {
+  return Time(false, updates, [&](uint64_t) {
+    if (protocol == ReaderProtocol::kSeqlock) {
+      PublishSeqlock(page, [&] { return image; });
+    } else if (protocol == ReaderProtocol::kTwoWindow) {
+      PublishTwoWindow(page, TwoWindowKeep(page), image, true, false);
+    } else {
+      PublishLatch(page, image);
+    }
+    return uint64_t{0};
+  });
+}
+
 // One segment in every copy, from now on for as long as the arithmetic can.
-void Fill(uint8_t* page, const ReaderKind& kind) {
+CopyImage Fill(uint8_t* page, const ReaderKind& kind) {
   CopyImage image;
   image.base = FencedRdtsc();
   image.max_delta = kind.wide ? uint64_t{1} << 62 : uint64_t{1} << 40;
   image.shared = kind.wide ? GroupWords{444'110'000'000'000'000, 1, 60} : GroupWords{6'462'360, 1, 24};
+  image.realtime = image.smeared = image.raw = image.bound = image.shared;
+  image.bound_whole = 0;
   StoreCopy(page, 0, image);
   StoreCopy(page, 1, image);
+  return image;
 }
 
 }  // namespace
@@ -136,35 +166,46 @@ Outcome TimeReads(const BenchRequest& request, uint64_t* cycles) {
     }
     case BenchSubject::kReader:
     case BenchSubject::kBareLatch:
+    case BenchSubject::kReadAll:
+    case BenchSubject::kUpdate:
       break;
   }
   // Others are known by what is wrong with them, not by what they cost.
-  if (request.reader.generation == ReaderGeneration::kUntagged) return Outcome::Failed(Status::kBadArgument);
+  if (request.reader.generation == ReaderGeneration::kUntagged ||
+      request.reader.protocol > ReaderProtocol::kTwoWindow) {
+    return Outcome::Failed(Status::kBadArgument);
+  }
   std::shared_ptr<PageMapping> mapping;
   const Outcome mapped = PageMapping::Anonymous(&mapping);
   if (!mapped.ok()) return mapped;
-  Fill(mapping->bytes(), request.reader);
+  const CopyImage image = Fill(mapping->bytes(), request.reader);
   const uint8_t* page = mapping->bytes();
   if (request.subject == BenchSubject::kBareLatch) {
     *cycles = TimeKind<BareLatchReader>(request.reader, page, chained, reads);
     return {};
   }
-  switch (request.reader.protocol) {
-    case ReaderProtocol::kSeqlock:
-      *cycles = TimeKind<SeqlockReader>(request.reader, page, chained, reads);
-      break;
-    case ReaderProtocol::kLatch:
-      *cycles = TimeKind<LatchReader>(request.reader, page, chained, reads);
-      break;
-    case ReaderProtocol::kLatchWindow:
-      *cycles = TimeKind<LatchWindowReader>(request.reader, page, chained, reads);
-      break;
-    case ReaderProtocol::kTwoWindow:
-      *cycles = TimeKind<TwoWindowReader>(request.reader, page, chained, reads);
-      break;
-    case ReaderProtocol::kLiteralLatchWindow:
-    case ReaderProtocol::kLiteralTwoWindow:
-      return Outcome::Failed(Status::kBadArgument);
+  if (request.subject == BenchSubject::kReadAll) {
+    *cycles = TimeSets(request.reader, page, chained, reads);
+  } else if (request.subject == BenchSubject::kUpdate) {
+    *cycles = TimeUpdates(request.reader.protocol, mapping->bytes(), image, reads);
+  } else {
+    switch (request.reader.protocol) {
+      case ReaderProtocol::kSeqlock:
+        *cycles = TimeKind<SeqlockReader>(request.reader, page, chained, reads);
+        break;
+      case ReaderProtocol::kLatch:
+        *cycles = TimeKind<LatchReader>(request.reader, page, chained, reads);
+        break;
+      case ReaderProtocol::kLatchWindow:
+        *cycles = TimeKind<LatchWindowReader>(request.reader, page, chained, reads);
+        break;
+      case ReaderProtocol::kTwoWindow:
+        *cycles = TimeKind<TwoWindowReader>(request.reader, page, chained, reads);
+        break;
+      case ReaderProtocol::kLiteralLatchWindow:
+      case ReaderProtocol::kLiteralTwoWindow:
+        break;
+    }
   }
   // A read that is refused costs something else. The window only ends: if one more read has a value, all had.
   ClockReading reading;

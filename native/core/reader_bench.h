@@ -17,8 +17,10 @@ enum class BenchSubject : uint32_t {
   // A latch that believes any counter: what the window, or the clamp of the reader without one, is priced
   // against.
   kBareLatch = 5,
+  kReadAll = 6,  // every clock and the bound, by the reader asked for
+  kUpdate = 7,   // an update by the writer of that reader's protocol, where nobody reads
 };
-inline constexpr uint32_t kBenchSubjects = 6;
+inline constexpr uint32_t kBenchSubjects = 8;
 
 struct BenchRequest {
   BenchSubject subject = BenchSubject::kReader;
@@ -27,8 +29,8 @@ struct BenchRequest {
   uint32_t reads = 0;
 };
 
-// Cycles that so many reads take in a tight loop, the reader inlined, on a page of its own whose window is
-// wide open.
+// Cycles that so many reads take in a tight loop, the reader inlined (but for kReadAll), on a page of its own
+// whose window is wide open.
 Outcome TimeReads(const BenchRequest& request, uint64_t* cycles);
 
 }  // namespace latchclock
