@@ -28,6 +28,8 @@ export interface KeeperOptions {
   readonly readersGoOn: boolean;
   /** What a writer that died left behind; null: nothing. Of the same shift. */
   readonly previous: Standing | null;
+  /** What it has offered besides, for when `previous` ends; its base is still to come. */
+  readonly offered?: Standing | null;
 }
 
 /** What is to be published. */
@@ -174,7 +176,7 @@ export class Keeper {
    * @throws LatchclockError `ERR_SOURCE` where the source, or the counter, stopped, jumped or went back
    */
   plan(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
-    const before = this.#progress;
+    const before = this.#progress ?? this.#adopted(sample);
     if (before === null) return this.#first(sample, now, lead, steer);
     const settled =
       before.next !== null && before.next.base <= now
@@ -216,20 +218,34 @@ export class Keeper {
     this.#progress = { ...before, current: { ...standing, end }, next: null, givenUpTo: cycles };
   }
 
-  #first(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
-    const { previous, taiOffsetSeconds, isFree, shift } = this.#options;
-    const at = now + lead;
-    const target = this.#rescaledLine(sample.monotonic);
-    const progress: Progress = {
+  /** How far a keeper is that has published nothing itself. */
+  #begun(sample: SourceSample, current: Standing): Progress {
+    return {
       sample,
-      current: previous ?? this.#placeholder(sample, at),
-      givenUpTo: previous?.end ?? at,
+      current,
+      givenUpTo: current.end,
       next: null,
-      free: isFree ? freeRunOf(target) : null,
-      taiOffsetNs: sample.realtimeOffsetNs + BigInt(taiOffsetSeconds) * NS_PER_SEC,
+      free: this.#options.isFree ? freeRunOf(this.#rescaledLine(sample.monotonic)) : null,
+      taiOffsetNs: sample.realtimeOffsetNs + BigInt(this.#options.taiOffsetSeconds) * NS_PER_SEC,
       preferences: this.#preferences,
       made: [],
     };
+  }
+
+  /** Where a dead writer would go on, if two standings of it are offered: readers need the one, and then the other. */
+  #adopted(sample: SourceSample): Progress | null {
+    const { previous, offered = null } = this.#options;
+    if (previous === null || offered === null) return null;
+    this.#refuseAhead(offered, offered.base, this.#rescaledLine(sample.monotonic), offered.base);
+    this.#progress = { ...this.#begun(sample, previous), next: offered };
+    return this.#progress;
+  }
+
+  #first(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
+    const { previous } = this.#options;
+    const at = now + lead;
+    const target = this.#rescaledLine(sample.monotonic);
+    const progress = this.#begun(sample, previous ?? this.#placeholder(sample, at));
     if (previous === null) {
       const start = { shared: scaledAt(target, at), raw: scaledAt(this.#rescaledLine(sample.raw), at) };
       return this.#follow(progress, sample, at, start, steer, {
@@ -243,23 +259,27 @@ export class Keeper {
     const from = touches ? previous.end : at;
     const latest = this.#options.readersGoOn ? at : minBigint(at, previous.end + this.#options.window);
     const given = touches ? previous.end : latest;
-    const ahead = scaledAt(lineOf(previous, previous.shared), given) - scaledAt(target, from);
-    if (ahead > NS_PER_SEC << BigInt(shift)) {
-      throw new LatchclockError(
-        'ERR_BAD_PAGE',
-        `the page's clocks are ${ahead >> BigInt(shift)} ns ahead of the source`,
-        {
-          where: 'the copy that its last writer left',
-          todo: 'remove the page, if nobody reads it: it is from another boot or another machine',
-        },
-      );
-    }
+    this.#refuseAhead(previous, given, target, from);
     if (touches && previous.base <= now) {
       // It holds: from here on as if it were this keeper's own.
       this.#progress = progress;
       return this.plan(sample, now, lead, steer);
     }
     return this.#resume(progress, sample, from, given, steer, touches, []);
+  }
+
+  /** Refuses clocks that a page gives at a reading, if they are far ahead of the source at another. */
+  #refuseAhead(standing: Standing, given: bigint, target: Line, from: bigint): void {
+    const ahead = scaledAt(lineOf(standing, standing.shared), given) - scaledAt(target, from);
+    if (ahead <= NS_PER_SEC << BigInt(target.shift)) return;
+    throw new LatchclockError(
+      'ERR_BAD_PAGE',
+      `the page's clocks are ${ahead >> BigInt(target.shift)} ns ahead of the source`,
+      {
+        where: 'the copy that its last writer left',
+        todo: 'remove the page, if nobody reads it: it is from another boot or another machine',
+      },
+    );
   }
 
   /** From the source again, at values no lower than any that was given. */

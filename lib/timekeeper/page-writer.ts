@@ -45,17 +45,20 @@ export class PageWriter {
   }
 
   /**
-   * What another writer left, for lines of `shift`; null where that is nothing, or, on a seqlock, half of something.
+   * What another writer left, for lines of `shift`: the standing that it published last, and the one before, where that is
+   * offered beside it. Null where there is none, or, on a seqlock, half of one.
    *
    * @throws LatchclockError `ERR_BAD_PAGE` where its words make no sense
    */
-  found(shift: number): Standing | null {
+  found(shift: number): { latest: Standing | null; earlier: Standing | null } {
     const { bytes, header } = this.#page;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const isTorn =
-      header.protocol === 'seqlock' && (view.getBigUint64(CLOCK_PAGE_OFFSETS.count, true) & 1n) === 1n;
-    if (isTorn) return null;
-    return standingOf(decodeClockCopy(bytes, this.#latest), this.#namespace, [], shift);
+    const count = view.getBigUint64(CLOCK_PAGE_OFFSETS.count, true);
+    if (header.protocol === 'seqlock' && (count & 1n) === 1n) return { latest: null, earlier: null };
+    const read = (copy: CopyNumber): Standing | null =>
+      standingOf(decodeClockCopy(bytes, copy), this.#namespace, [], shift);
+    const areBoth = header.protocol === 'two-window' && (count & 2n) === 0n;
+    return { latest: read(this.#latest), earlier: areBoth ? read(this.#latest === 0 ? 1 : 0) : null };
   }
 
   /** Publishes the standing that holds, with another end. Not for a seqlock, whose readers look at none. */

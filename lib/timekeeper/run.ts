@@ -128,10 +128,7 @@ export class Run {
     const sample = source.sample();
     const unixNs = (sample.monotonic.scaledNs >> BigInt(sample.monotonic.shift)) + sample.realtimeOffsetNs;
     const preferences = pages.map(({ view }) => view.preference);
-    const previous = (this.#writers[0] as PageWriter).found(shift);
-    const isForeign =
-      previous !== null &&
-      (previous.base > sample.cycles + this.#cycles(60_000) || previous.generation !== sample.generation);
+    const { previous, offered } = this.#found(shift, sample, preferences);
     this.#keeper = new Keeper({
       shift,
       utc,
@@ -141,9 +138,8 @@ export class Run {
       taiOffsetSeconds: tableOffsetSeconds(timeline, unixNs),
       preferences,
       readersGoOn: this.#isHeld,
-      // A base that the counter will not reach for a minute is of another boot: nobody reads by it. Nor does the counter of
-      // another generation say anything of it.
-      previous: previous === null || isForeign ? null : { ...previous, preferences },
+      previous,
+      offered,
     });
     this.#update(sample);
     for (const change of options.changes ?? []) this.schedule(change);
@@ -193,6 +189,31 @@ export class Run {
   /** Ends the run. What was published holds until its window ends, and not longer. */
   stop(): void {
     this.#isOver = true;
+  }
+
+  /** What a dead writer left that is still to be reckoned with, on all pages alike. */
+  #found(
+    shift: number,
+    { cycles, generation }: SourceSample,
+    preferences: readonly RealtimePreference[],
+  ): { previous: Standing | null; offered: Standing | null } {
+    const found = this.#writers.map((writer) => writer.found(shift));
+    const [latest, earlier] = [found[0]?.latest, found[0]?.earlier].map((standing) =>
+      standing == null ? null : { ...standing, preferences },
+    );
+    // A base that the counter will not reach for a minute is of another boot: nobody reads by it. Nor does the counter of
+    // another generation say anything of it.
+    const isForeign =
+      latest == null || latest.base > cycles + this.#cycles(60_000) || latest.generation !== generation;
+    if (isForeign) return { previous: null, offered: null };
+    if (earlier == null || latest.base <= this.#source.counter()) return { previous: latest, offered: null };
+    // It may have died before it came to this page.
+    for (const [at, writer] of this.#writers.entries()) {
+      if (found[at]?.latest?.base === latest.base) continue;
+      writer.revise(earlier);
+      writer.offer(latest);
+    }
+    return { previous: earlier, offered: latest };
   }
 
   #checkPage(page: number): void {

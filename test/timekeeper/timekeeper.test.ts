@@ -362,6 +362,35 @@ describe('a page has one writer', () => {
     expect(nsOf(read(page), 'monotonic')).toBeGreaterThan(ns.monotonic as bigint);
   });
 
+  test('four die within one window, one after another, with two pages: no reader is ever refused, and none goes back', async () => {
+    const pages = [ClockPage.create(), ClockPage.create()] as const;
+    const namespace = TimeNamespace.initial.create({ monotonicNs: 7n * SECOND });
+    const options = { page: pages[0], views: [{ page: pages[1], namespace }], windowMs: 20_000 };
+    const post = vi.spyOn(Worker.prototype, 'postMessage');
+    const last = [0n, 0n];
+    const look = () => {
+      for (const [at, page] of pages.entries()) {
+        const ns = page.readAll().ns.monotonic as bigint;
+        expect(ns).toBeGreaterThanOrEqual(last[at] as bigint);
+        last[at] = ns;
+      }
+    };
+    for (let death = 0; death < 4; death++) {
+      const timekeeper = await start(options);
+      timekeeper.ended.catch(() => undefined);
+      // Past the first updates, which a busy machine may delay.
+      if (death === 0) await sleep(300);
+      look();
+      for (let i = 0; i < 20; i++) {
+        look();
+        await sleep(2);
+      }
+      await timekeeper.status();
+      await (post.mock.contexts.at(-1) as Worker).terminate();
+      look();
+    }
+  });
+
   test('a death that nobody looks at ends the process, and says why', () => {
     const { err, code } = runModule(`
       import { Worker } from 'node:worker_threads';
