@@ -64,6 +64,8 @@ const IN_FLIGHT = 4096n;
 /** When a seqlock's readers are made to wait for a base, cycles before it: in time, and for some microseconds. */
 const HELD_BEFORE = 4n * IN_FLIGHT;
 const MOST_TRIES = 10;
+/** Turns of a wait, each a reading of the counter: a tenth of a second or more. */
+const MOST_TURNS = 1 << 20;
 
 function bad(what: string, todo: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, { where: 'timekeeper', todo });
@@ -225,8 +227,9 @@ export class Run {
     return BigInt(Math.round((this.#source.hz / 1000) * ms));
   }
 
+  /** Waits for a reading that is near; not for ever, since a counter can be moved back. */
   #waitFor(cycles: bigint): void {
-    while (this.#source.counter() < cycles);
+    for (let turn = 0; turn < MOST_TURNS && this.#source.counter() < cycles; turn++);
   }
 
   #msUntil(cycles: bigint): number {
@@ -249,7 +252,7 @@ export class Run {
         continue;
       }
       if (plan.revised !== null && !this.#revise(plan.revised)) {
-        this.#keeper.wasLate(plan.revised.end, this.#source.counter());
+        this.#keeper.wasLate(plan.revised.end, this.#furthest());
         this.#counts.repeated++;
         continue;
       }
