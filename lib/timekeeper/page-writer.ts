@@ -45,20 +45,19 @@ export class PageWriter {
   }
 
   /**
-   * What another writer left, for lines of `shift`: the standing that it published last, and the one before, where that is
-   * offered beside it. Null where there is none, or, on a seqlock, half of one.
+   * What another writer published last, for lines of `shift`; null where that is nothing, or, on a seqlock, half of something.
    *
    * @throws LatchclockError `ERR_BAD_PAGE` where its words make no sense
    */
-  found(shift: number): { latest: Standing | null; earlier: Standing | null } {
-    const { bytes, header } = this.#page;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const count = view.getBigUint64(CLOCK_PAGE_OFFSETS.count, true);
-    if (header.protocol === 'seqlock' && (count & 1n) === 1n) return { latest: null, earlier: null };
-    const read = (copy: CopyNumber): Standing | null =>
-      standingOf(decodeClockCopy(bytes, copy), this.#namespace, [], shift);
-    const areBoth = header.protocol === 'two-window' && (count & 2n) === 0n;
-    return { latest: read(this.#latest), earlier: areBoth ? read(this.#latest === 0 ? 1 : 0) : null };
+  found(shift: number): Standing | null {
+    const isTorn = this.#page.header.protocol === 'seqlock' && (this.#count() & 1n) === 1n;
+    return isTorn ? null : this.#standingIn(this.#latest, shift);
+  }
+
+  /** What it had published before that, where readers are offered both; else null. Throws as {@link PageWriter.found}. */
+  foundBeside(shift: number): Standing | null {
+    const areBoth = this.#page.header.protocol === 'two-window' && (this.#count() & 2n) === 0n;
+    return areBoth ? this.#standingIn(this.#latest === 0 ? 1 : 0, shift) : null;
   }
 
   /** Publishes the standing that holds, with another end. Not for a seqlock, whose readers look at none. */
@@ -94,6 +93,16 @@ export class PageWriter {
       bound: image.groups.bound,
     };
     this.#publish(this.#page.header.protocol === 'seqlock' ? { ...image, groups } : image, true);
+  }
+
+  #count(): bigint {
+    const { bytes } = this.#page;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return view.getBigUint64(CLOCK_PAGE_OFFSETS.count, true);
+  }
+
+  #standingIn(copy: CopyNumber, shift: number): Standing | null {
+    return standingOf(decodeClockCopy(this.#page.bytes, copy), this.#namespace, [], shift);
   }
 
   #imageOf(standing: Standing): CopyImage {

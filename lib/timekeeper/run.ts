@@ -200,7 +200,7 @@ export class Run {
     preferences: readonly RealtimePreference[],
   ): { previous: Standing | null; offered: Standing | null } {
     const found = this.#writers.map((writer) => writer.found(shift));
-    const [latest, earlier] = [found[0]?.latest, found[0]?.earlier].map((standing) =>
+    const [latest, earlier] = [found[0], this.#writers[0]?.foundBeside(shift)].map((standing) =>
       standing == null ? null : { ...standing, preferences },
     );
     // A base that the counter will not reach for a minute is of another boot: nobody reads by it. Nor does the counter of
@@ -211,7 +211,7 @@ export class Run {
     if (earlier == null || latest.base <= this.#source.counter()) return { previous: latest, offered: null };
     // It may have died before it came to this page.
     for (const [at, writer] of this.#writers.entries()) {
-      if (found[at]?.latest?.base === latest.base) continue;
+      if (found[at]?.base === latest.base) continue;
       writer.revise(earlier);
       writer.offer(latest);
     }
