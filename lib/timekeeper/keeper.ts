@@ -60,6 +60,9 @@ interface Progress {
   readonly made: readonly ScheduledChange[];
 }
 
+/** What a standing's tai goes by. */
+type Shape = Pick<Standing, 'base' | 'shift' | 'shared' | 'taiOffsetNs'>;
+
 const PARTS = 1_000_000_000_000n;
 /** The fastest that monotonic is steered: 500 ppm, as adjtime and NTP have it. */
 const MOST_STEER_PPT = 500_000_000n;
@@ -78,12 +81,12 @@ function magnitude(value: bigint): bigint {
   return value < 0n ? -value : value;
 }
 
-function lineOf({ base, shift }: Standing, slope: Slope): Line {
+function lineOf({ base, shift }: Pick<Standing, 'base' | 'shift'>, slope: Slope): Line {
   return { base, shift, ...slope };
 }
 
 /** tai along a standing. */
-export function taiLine(standing: Standing): Line {
+export function taiLine(standing: Shape): Line {
   const line = lineOf(standing, standing.shared);
   return { ...line, scaledNs: line.scaledNs + (standing.taiOffsetNs << BigInt(standing.shift)) };
 }
@@ -95,6 +98,7 @@ export function boundNsAt(standing: Standing, cycles: bigint): bigint {
 
 /** A correction that takes `error` away in `cycles`, at no more than 500 ppm. */
 function steered(target: Line, error: bigint, cycles: bigint): bigint {
+  if (error === 0n) return 0n;
   const most = (target.mult * MOST_STEER_PPT) / PARTS;
   const wanted = error / cycles;
   return maxBigint(-most, minBigint(most, wanted));
@@ -175,7 +179,8 @@ export class Keeper {
    * @param steer in how many cycles an error is to be gone
    * @throws LatchclockError `ERR_SOURCE` where the source, or the counter, stopped, jumped or went back
    */
-  plan(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
+  plan(said: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
+    const sample = this.#rescaled(said);
     const before = this.#progress ?? this.#adopted(sample);
     if (before === null) return this.#first(sample, now, lead, steer);
     const settled =
@@ -225,7 +230,7 @@ export class Keeper {
       current,
       givenUpTo: current.end,
       next: null,
-      free: this.#options.isFree ? freeRunOf(this.#rescaledLine(sample.monotonic)) : null,
+      free: this.#options.isFree ? freeRunOf(sample.monotonic) : null,
       taiOffsetNs: sample.realtimeOffsetNs + BigInt(this.#options.taiOffsetSeconds) * NS_PER_SEC,
       preferences: this.#preferences,
       made: [],
@@ -236,7 +241,7 @@ export class Keeper {
   #adopted(sample: SourceSample): Progress | null {
     const { previous, offered = null } = this.#options;
     if (previous === null || offered === null) return null;
-    this.#refuseAhead(offered, offered.base, this.#rescaledLine(sample.monotonic), offered.base);
+    this.#refuseAhead(offered, offered.base, sample.monotonic, offered.base);
     this.#progress = { ...this.#begun(sample, previous), next: offered };
     return this.#progress;
   }
@@ -244,10 +249,10 @@ export class Keeper {
   #first(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
     const { previous } = this.#options;
     const at = now + lead;
-    const target = this.#rescaledLine(sample.monotonic);
+    const target = sample.monotonic;
     const progress = this.#begun(sample, previous ?? this.#placeholder(sample, at));
     if (previous === null) {
-      const start = { shared: scaledAt(target, at), raw: scaledAt(this.#rescaledLine(sample.raw), at) };
+      const start = { shared: scaledAt(target, at), raw: scaledAt(sample.raw, at) };
       return this.#follow(progress, sample, at, start, steer, {
         current: progress.current,
         revised: null,
@@ -293,8 +298,7 @@ export class Keeper {
   ): Plan {
     const { generation } = sample;
     const { end } = before.current;
-    const gapNs =
-      nsAt(this.#rescaledLine(sample.monotonic), at) - nsAt(this.#rescaledLine(sample.monotonic), end);
+    const gapNs = nsAt(sample.monotonic, at) - nsAt(sample.monotonic, end);
     const event: KeeperEvent = isOther
       ? { kind: 'disrupted', generation, cycles: now }
       : { kind: 'late', gapNs: maxBigint(gapNs, 0n), cycles: now };
@@ -318,8 +322,8 @@ export class Keeper {
     const { current } = before;
     const free = before.free === null ? null : this.#freeAt(before, at, current).free;
     const last = (slope: Slope): bigint => scaledAt(lineOf(current, slope), given);
-    const shared = scaledAt(free?.line ?? this.#rescaledLine(sample.monotonic), at);
-    const raw = scaledAt(this.#rescaledLine(sample.raw), at);
+    const shared = scaledAt(free?.line ?? sample.monotonic, at);
+    const raw = scaledAt(sample.raw, at);
     const start = touches
       ? { shared: last(current.shared), raw: last(current.raw) }
       : { shared: maxBigint(shared, last(current.shared)), raw: maxBigint(raw, last(current.raw)) };
@@ -342,8 +346,8 @@ export class Keeper {
     const { offsetNs, events: moves } = this.#taiOffset(before, sample, at, start.shared);
     const steps = made.due.map(({ change }) => (change.kind === 'step' ? change.byNs : 0n));
     const taiOffsetNs = steps.reduce((sum, byNs) => sum + byNs, offsetNs);
-    const target = made.free?.line ?? this.#rescaledLine(sample.monotonic);
-    const rawTarget = this.#rescaledLine(sample.raw);
+    const target = made.free?.line ?? sample.monotonic;
+    const rawTarget = sample.raw;
     const error = start.shared - scaledAt(target, at);
     const rawError = start.raw - scaledAt(rawTarget, at);
     const correction = steered(target, error, steer);
@@ -355,16 +359,17 @@ export class Keeper {
     const tai = { base: at, scaledNs: start.shared + (taiOffsetNs << scale), mult, shift };
     const taiNs = nsAt(tai, at);
     const preferences = this.#preferencesAt(made.due);
-    const standing: Standing = {
+    const end = this.#endOf({ base: at, shift, shared, taiOffsetNs }, taiNs, made.free);
+    const next: Standing = {
       base: at,
-      end: at,
+      end,
       shift,
       generation: sample.generation,
       shared,
       boottimeOffsetNs: sample.boottimeOffsetNs,
       taiOffsetNs,
       saneOffsetNs: taiOffsetNs - utc.saneOffsetNs(taiNs),
-      smeared: shared,
+      smeared: this.#smeared(tai, end),
       raw: { scaledNs: start.raw, mult: rawTarget.mult - rawCorrection },
       bound: {
         scaledNs:
@@ -377,8 +382,6 @@ export class Keeper {
       },
       preferences,
     };
-    const end = this.#endOf(standing, taiNs, made.free);
-    const next = { ...standing, end, smeared: this.#smeared(tai, end) };
     const changes: KeeperEvent[] = made.due.map(({ change, tick }) => ({
       kind: 'change',
       change,
@@ -419,47 +422,48 @@ export class Keeper {
   }
 
   /** Where a standing must end: its window, a corner, or where a curve has left the straight line. */
-  #endOf(standing: Standing, taiNs: bigint, free: FreeRun | null): bigint {
+  #endOf(standing: Shape, taiNs: bigint, free: FreeRun | null): bigint {
     const { window, utc } = this.#options;
-    const ends = [standing.base + window];
+    let end = standing.base + window;
     const corner = this.#nextCorner(standing, free);
-    if (corner !== null) ends.push(corner);
+    if (corner !== null) end = minBigint(end, corner);
     const straight = utc.straightForNs(taiNs);
     if (straight !== null) {
       const cycles = (straight << BigInt(standing.shift)) / standing.shared.mult;
-      ends.push(standing.base + maxBigint(cycles, 1n));
+      end = minBigint(end, standing.base + maxBigint(cycles, 1n));
     }
-    return ends.reduce(minBigint);
+    return end;
   }
 
   /** The first reading after a standing's base at which a clock has a corner; null: none is known. */
-  #nextCorner(standing: Standing, free: FreeRun | null): bigint | null {
+  #nextCorner(standing: Shape, free: FreeRun | null): bigint | null {
     const tai = taiLine(standing);
     const knot = this.#options.utc.nextKnotNs(nsAt(tai, standing.base));
     const ticks = [
       this.#schedule.nextTick(tai),
       free?.slewEnd ?? null,
       knot === null ? null : readingAt(tai, knot),
-    ].filter((tick) => tick !== null && tick > standing.base);
-    return ticks.reduce<bigint | null>(
-      (first, tick) => (first === null || (tick !== null && tick < first) ? tick : first),
-      null,
-    );
+    ];
+    let first: bigint | null = null;
+    for (const tick of ticks) {
+      if (tick !== null && tick > standing.base && (first === null || tick < first)) first = tick;
+    }
+    return first;
   }
 
   /** smeared-realtime along a tai line up to `end`: through the smear's exact values at both. */
   #smeared(tai: Line, end: bigint): Slope {
     const { utc } = this.#options;
     const scale = BigInt(tai.shift);
+    const whole = utc.unsmearedOffsetNs(nsAt(tai, tai.base));
+    if (whole !== null) return { scaledNs: tai.scaledNs - (whole << scale), mult: tai.mult };
     const offset = (cycles: bigint): bigint => {
       const ns = rescaled(scaledAt(tai, cycles), tai.shift, SMEAR_BITS);
       const { numerator, denominator } = utc.smearedOffsetNs(rational(ns, 1n << BigInt(SMEAR_BITS)));
       return nearest(rational(numerator << scale, denominator));
     };
     const first = offset(tai.base);
-    const scaledNs = tai.scaledNs - first;
-    if (!utc.isSmearing(nsAt(tai, tai.base))) return { scaledNs, mult: tai.mult };
-    return { scaledNs, mult: tai.mult - (offset(end) - first) / (end - tai.base) };
+    return { scaledNs: tai.scaledNs - first, mult: tai.mult - (offset(end) - first) / (end - tai.base) };
   }
 
   /** What the source's realtime has done since the last sample, and tai - monotonic after it. */
@@ -492,7 +496,7 @@ export class Keeper {
     const { cycles } = sample;
     if (already.length > 0 || before.free !== null || cycles < current.base || cycles >= current.end)
       return [];
-    const target = this.#rescaledLine(sample.monotonic);
+    const target = sample.monotonic;
     const error = magnitude(scaledAt(lineOf(current, current.shared), cycles) - scaledAt(target, cycles));
     const errorNs = (error >> BigInt(target.shift)) - sample.boundNs;
     const boundNs = boundNsAt(current, cycles);
@@ -508,9 +512,9 @@ export class Keeper {
       });
     };
     if (sample.cycles < last.cycles) broken(`the counter went back by ${last.cycles - sample.cycles} cycles`);
-    const target = this.#rescaledLine(last.monotonic);
+    const target = last.monotonic;
     const was = nsAt(target, last.cycles);
-    const isNow = nsAt(this.#rescaledLine(sample.monotonic), sample.cycles);
+    const isNow = nsAt(sample.monotonic, sample.cycles);
     const elapsed = nsAt(target, sample.cycles) - was;
     const tolerance = TOLERATED_JUMP_NS + last.boundNs + sample.boundNs;
     if (isNow < was - tolerance) broken(`the source's monotonic went back by ${was - isNow} ns`);
@@ -519,6 +523,15 @@ export class Keeper {
     const excess = elapsed / MOST_RATE_EXCESS + tolerance;
     // A clock that stands still while the machine sleeps, and the writer with it, is as it should be.
     if (jump > excess || (jump < -excess && !isLate)) broken(`the source's monotonic jumped by ${jump} ns`);
+  }
+
+  /** A sample with lines of the shift that all lines have here. */
+  #rescaled(sample: SourceSample): SourceSample {
+    return {
+      ...sample,
+      monotonic: this.#rescaledLine(sample.monotonic),
+      raw: this.#rescaledLine(sample.raw),
+    };
   }
 
   #rescaledLine({ base, scaledNs, mult, shift }: Line): Line {

@@ -30,6 +30,7 @@ export class PageWriter {
   readonly #page: WritableClockPage;
   readonly #index: number;
   readonly #namespace: NamespaceOffsets;
+  readonly #count: BigUint64Array;
   readonly #words = new BigInt64Array(COPY_WORDS.length);
   /** The copy with what was published last. */
   #latest: CopyNumber;
@@ -41,6 +42,8 @@ export class PageWriter {
     this.#page = page;
     this.#index = index;
     this.#namespace = namespace;
+    const { buffer, byteOffset } = page.bytes;
+    this.#count = new BigUint64Array(buffer, byteOffset + CLOCK_PAGE_OFFSETS.count, 1);
     this.#latest = keptCopy(page);
   }
 
@@ -75,11 +78,9 @@ export class PageWriter {
 
   /** Lets readers of a seqlock wait for what is published next. */
   hold(): void {
-    const { bytes } = this.#page;
-    const counts = new BigUint64Array(bytes.buffer, bytes.byteOffset + CLOCK_PAGE_OFFSETS.count, 1);
-    const count = Atomics.load(counts, 0);
+    const count = Atomics.load(this.#count, 0);
     // Odd already after a hold that came too late, or a writer's death: its readers wait on.
-    if ((count & 1n) === 0n) Atomics.store(counts, 0, count + 1n);
+    if ((count & 1n) === 0n) Atomics.store(this.#count, 0, count + 1n);
   }
 
   /** Refuses every reader from now on. */

@@ -62,7 +62,7 @@ const SPIN_MS = 1.5;
  */
 const IN_FLIGHT = 4096n;
 /** When a seqlock's readers are made to wait for a base, cycles before it: in time, and for some microseconds. */
-const HELD_BEFORE = 4n * IN_FLIGHT;
+const HELD_BEFORE = 8n * IN_FLIGHT;
 const MOST_TRIES = 10;
 /** Turns of a wait, each a reading of the counter: a tenth of a second or more. */
 const MOST_TURNS = 1 << 20;
@@ -241,7 +241,8 @@ export class Run {
     // A sample without an error of its own is followed at once, a noisy one slowly.
     const steer = this.#cycles(this.#updateMs * (sample.boundNs === 0n ? 2 : 25));
     for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const lead = this.#cycles((LEAD_US / 1000) * 2 ** tries);
+      // While readers wait nothing can come too late, once it is past what they may have read before.
+      const lead = this.#isHolding ? 2n * IN_FLIGHT : this.#cycles((LEAD_US / 1000) * 2 ** tries);
       const plan = this.#keeper.plan(sample, this.#source.counter(), lead, steer);
       if (plan === null) {
         const waiting = this.#keeper.standings.at(-1) as Standing;
@@ -300,7 +301,7 @@ export class Run {
         return this.#msUntil(next.base) - SPIN_MS / 2;
       }
       this.#waitFor(next.base - (this.#isHeld ? HELD_BEFORE : IN_FLIGHT));
-      if (this.#isHeld && !this.#holdBefore(next.base)) return 0;
+      if (this.#isHeld && !this.#isHolding && !this.#holdBefore(next.base)) return 0;
     }
     // A seqlock's readers take a counter before the base for the base.
     if (this.#isHeld) this.#waitFor(next.base);

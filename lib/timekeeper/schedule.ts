@@ -127,6 +127,7 @@ export class Schedule {
 
   /** Those that take effect up to a reading, it included, in order; they stay until they are {@link drop}ped. */
   due(cycles: bigint, tai: Line): { change: ScheduledChange; tick: bigint }[] {
+    if (this.#changes.length === 0) return [];
     return this.#changes
       .map((change) => ({ change, tick: tickOf(change, tai) }))
       .filter(({ tick }) => tick <= cycles)

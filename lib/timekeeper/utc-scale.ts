@@ -16,6 +16,7 @@ export class UtcScale {
   readonly #timeline: LeapTimeline;
   readonly #smears: readonly Smear[];
   readonly #knots: readonly bigint[];
+  readonly #curved: ReturnType<typeof curvedPieces>;
 
   /**
    * @param policy null: smeared-realtime is as sane-realtime
@@ -24,6 +25,7 @@ export class UtcScale {
   constructor(timeline: LeapTimeline, policy: SmearPolicy | null) {
     this.#timeline = timeline;
     this.#smears = policy === null ? [] : timeline.leaps.map((leap) => smearOf(policy, leap, timeline));
+    this.#curved = this.#smears.flatMap(curvedPieces);
     const knots = [
       ...timeline.leaps.map((leap) => leap.taiNs),
       ...this.#smears.flatMap((smear) => knotsNs(smear.curve).map((ns) => smear.startNs + ns)),
@@ -41,25 +43,24 @@ export class UtcScale {
   /** TAI - smeared-realtime at an instant, ns; exact as the policy's curve is. */
   smearedOffsetNs(tai: Rational): Rational {
     const taiNs = tai.numerator / tai.denominator;
+    const unsmeared = this.unsmearedOffsetNs(taiNs);
+    if (unsmeared !== null) return rational(unsmeared);
+    const smear = this.#smears.findLast(({ startNs }) => startNs <= taiNs) as Smear;
+    return subtract(rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC), offsetAt(smear, tai));
+  }
+
+  /** TAI - smeared-realtime where that is no smear: a whole number of seconds, ns. Null inside one. */
+  unsmearedOffsetNs(taiNs: bigint): bigint | null {
     const smear = this.#smears.findLast(({ startNs }) => startNs <= taiNs);
-    if (smear === undefined) {
-      const first = this.#smears[0];
-      return rational(
-        first === undefined ? this.saneOffsetNs(taiNs) : BigInt(first.leap.taiOffsetBefore) * NS_PER_SEC,
-      );
-    }
-    const after = rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC);
-    return taiNs >= smear.endNs ? after : subtract(after, offsetAt(smear, tai));
+    if (smear !== undefined)
+      return taiNs >= smear.endNs ? BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC : null;
+    const first = this.#smears[0];
+    return first === undefined ? this.saneOffsetNs(taiNs) : BigInt(first.leap.taiOffsetBefore) * NS_PER_SEC;
   }
 
   /** The first instant after this one at which a clock steps, or its rate changes other than smoothly; null: none. */
   nextKnotNs(taiNs: bigint): bigint | null {
     return this.#knots.find((knot) => knot > taiNs) ?? null;
-  }
-
-  /** Whether smeared-realtime has another rate than sane-realtime at an instant. */
-  isSmearing(taiNs: bigint): boolean {
-    return this.#smears.some(({ startNs, endNs }) => startNs <= taiNs && taiNs < endNs);
   }
 
   /** How long ago the last leap second was that changed TAI - UTC by so much, ns; null if the last was another. */
@@ -70,24 +71,33 @@ export class UtcScale {
 
   /** For how long from an instant on a straight line follows the smear to 1/16 ns, TAI ns; null: for as long as wanted. */
   straightForNs(taiNs: bigint): bigint | null {
-    const smear = this.#smears.find(({ startNs, endNs }) => startNs <= taiNs && taiNs < endNs);
-    if (smear === undefined) return null;
-    const piece = piecesOf(smear.curve).find(({ endNs }) => taiNs < smear.startNs + endNs);
-    if (piece === undefined || piece.curvature.numerator === 0n) return null;
-    // c h^2 / 8: facts of chords; the curve's share is of a second.
-    const { numerator, denominator } = multiply(piece.curvature, rational(NS_PER_SEC));
-    const squared = rational(8n * CHORD_NS.numerator * denominator, CHORD_NS.denominator * numerator);
-    return squareRoot(squared);
+    const piece = this.#curved.find(({ startNs, endNs }) => startNs <= taiNs && taiNs < endNs);
+    return piece?.straightNs ?? null;
   }
 
   /** The shortest of {@link straightForNs} anywhere; null if all is straight. */
   shortestStraightNs(): bigint | null {
-    const all = this.#smears.flatMap(({ curve, startNs }) =>
-      piecesOf(curve).map((piece) => this.straightForNs(startNs + piece.startNs)),
+    return this.#curved.reduce<bigint | null>(
+      (least, { straightNs }) => (least === null || straightNs < least ? straightNs : least),
+      null,
     );
-    const curved = all.filter((ns) => ns !== null).toSorted((a, b) => (a < b ? -1 : 1));
-    return curved[0] ?? null;
   }
+}
+
+/** The pieces of a smear that are no straight lines, in TAI ns, and for how long a straight line follows each. */
+function curvedPieces({ curve, startNs }: Smear): { startNs: bigint; endNs: bigint; straightNs: bigint }[] {
+  return piecesOf(curve)
+    .filter(({ curvature }) => curvature.numerator !== 0n)
+    .map((piece) => {
+      // c h^2 / 8: facts of chords; the curve's share is of a second.
+      const { numerator, denominator } = multiply(piece.curvature, rational(NS_PER_SEC));
+      const squared = rational(8n * CHORD_NS.numerator * denominator, CHORD_NS.denominator * numerator);
+      return {
+        startNs: startNs + piece.startNs,
+        endNs: startNs + piece.endNs,
+        straightNs: squareRoot(squared),
+      };
+    });
 }
 
 /**

@@ -69,7 +69,7 @@ export function stepRead(
 
 /** A simulated source whose counter runs while its readers look: on by `pace()` with every reading. */
 export class RunningSource extends SimulatedSource {
-  pace: () => bigint = () => 150n;
+  pace: () => bigint = () => 900n;
   /** Called with every reading of the counter, once it has moved. */
   watch: (cycles: bigint) => void = () => {};
 

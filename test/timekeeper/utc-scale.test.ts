@@ -59,9 +59,9 @@ describe('UTC', () => {
         const off = magnitude(subtract(smeared, rational(smearedNsAt(smear, taiNs))));
         expect(compare(off, rational(1n))).toBeLessThanOrEqual(0);
         if (taiNs < smear.startNs || taiNs >= smear.endNs) {
-          expect(utc.isSmearing(taiNs)).toBe(false);
+          expect(utc.unsmearedOffsetNs(taiNs)).not.toBeNull();
           expect(compare(offsetAt(utc, taiNs), rational(smearedOutside(taiNs >= smear.endNs, by)))).toBe(0);
-        } else expect(utc.isSmearing(taiNs)).toBe(true);
+        } else expect(utc.unsmearedOffsetNs(taiNs)).toBeNull();
       }),
     );
   });
@@ -75,8 +75,8 @@ describe('UTC', () => {
       fc.property(sign, instant, (by, taiNs) => {
         const utc = new UtcScale(withPlacedLeap(QUIET, LEAP_NS, by), null);
         expect(compare(offsetAt(utc, taiNs), rational(utc.saneOffsetNs(taiNs)))).toBe(0);
-        expect([utc.isSmearing(taiNs), utc.straightForNs(taiNs), utc.shortestStraightNs()]).toEqual([
-          false,
+        expect([utc.unsmearedOffsetNs(taiNs), utc.straightForNs(taiNs), utc.shortestStraightNs()]).toEqual([
+          utc.saneOffsetNs(taiNs),
           null,
           null,
         ]);
@@ -98,7 +98,7 @@ describe('UTC', () => {
           expect(last).toBeGreaterThanOrEqual(taiNs);
           const later = taiNs + BigInt(Math.floor(Number(last - taiNs) * share));
           expect(utc.saneOffsetNs(later)).toBe(utc.saneOffsetNs(taiNs));
-          expect(utc.isSmearing(later)).toBe(utc.isSmearing(taiNs));
+          expect(utc.unsmearedOffsetNs(later)).toBe(utc.unsmearedOffsetNs(taiNs));
           expect(utc.nextKnotNs(later)).toBe(knot);
         },
       ),
