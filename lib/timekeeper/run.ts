@@ -61,8 +61,8 @@ const SPIN_MS = 1.5;
  * cycles, an end must lie ahead of its publication.
  */
 const IN_FLIGHT = 4096n;
-/** When a seqlock's readers are made to wait for a base, cycles before it: in time, and for some microseconds. */
-const HELD_BEFORE = 8n * IN_FLIGHT;
+/** How long before a base a seqlock's readers are made to wait: code that sleeps between updates is slow, up to 70 us seen. */
+const HELD_BEFORE_US = 100;
 const MOST_TRIES = 10;
 /** Turns of a wait, each a reading of the counter: a tenth of a second or more. */
 const MOST_TURNS = 1 << 20;
@@ -300,7 +300,7 @@ export class Run {
         this.#held = plan;
         return this.#msUntil(next.base) - SPIN_MS / 2;
       }
-      this.#waitFor(next.base - (this.#isHeld ? HELD_BEFORE : IN_FLIGHT));
+      this.#waitFor(next.base - (this.#isHeld ? this.#cycles(HELD_BEFORE_US / 1000) : IN_FLIGHT));
       if (this.#isHeld && !this.#isHolding && !this.#holdBefore(next.base)) return 0;
     }
     // A seqlock's readers take a counter before the base for the base.
