@@ -30,7 +30,7 @@ export class PageWriter {
   readonly #page: WritableClockPage;
   readonly #index: number;
   readonly #namespace: NamespaceOffsets;
-  readonly #count: BigUint64Array;
+  readonly #countWord: BigUint64Array;
   readonly #words = new BigInt64Array(COPY_WORDS.length);
   /** The copy with what was published last. */
   #latest: CopyNumber;
@@ -43,7 +43,7 @@ export class PageWriter {
     this.#index = index;
     this.#namespace = namespace;
     const { buffer, byteOffset } = page.bytes;
-    this.#count = new BigUint64Array(buffer, byteOffset + CLOCK_PAGE_OFFSETS.count, 1);
+    this.#countWord = new BigUint64Array(buffer, byteOffset + CLOCK_PAGE_OFFSETS.count, 1);
     this.#latest = keptCopy(page);
   }
 
@@ -78,9 +78,9 @@ export class PageWriter {
 
   /** Lets readers of a seqlock wait for what is published next. */
   hold(): void {
-    const count = Atomics.load(this.#count, 0);
+    const count = this.#count();
     // Odd already after a hold that came too late, or a writer's death: its readers wait on.
-    if ((count & 1n) === 0n) Atomics.store(this.#count, 0, count + 1n);
+    if ((count & 1n) === 0n) Atomics.store(this.#countWord, 0, count + 1n);
   }
 
   /** Refuses every reader from now on. */
@@ -97,9 +97,7 @@ export class PageWriter {
   }
 
   #count(): bigint {
-    const { bytes } = this.#page;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return view.getBigUint64(CLOCK_PAGE_OFFSETS.count, true);
+    return Atomics.load(this.#countWord, 0);
   }
 
   #standingIn(copy: CopyNumber, shift: number): Standing | null {
