@@ -31,7 +31,7 @@ export interface FittedCorner {
 const MOST_NS = 1 + 1e-3;
 
 /** The line through the first and the last of at least two readings. */
-export function fitLine(points: readonly Point[], anchor: 'first' | 'last'): FittedLine {
+function fitLine(points: readonly Point[], anchor: 'first' | 'last'): FittedLine {
   const first = points[0] as Point;
   const last = points.at(-1) as Point;
   const length = last.cycles - first.cycles;

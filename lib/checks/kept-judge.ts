@@ -21,7 +21,7 @@ const MOST_EXAMPLES = 4;
 const ZERO = rational(0n);
 
 /** Clocks that never go back by themselves. The others step at a positive leap second. */
-const STEADY: readonly OwnClockName[] = ['monotonic-raw', 'monotonic', 'boottime', 'tai', 'smeared-realtime'];
+const STEADY: readonly OwnClockName[] = ['monotonic-raw', 'monotonic', 'boottime', 'tai'];
 const STEPPING: readonly OwnClockName[] = ['sane-realtime', 'realtime'];
 
 /** A reading, as evidence. */
@@ -94,9 +94,12 @@ export class SmearJudge {
   #order(reading: Reading): void {
     const last = this.#last;
     if (last === null) return;
-    const { leap } = this.smear;
+    const { leap, curve } = this.smear;
     const isAcross = last.ns.tai < leap.taiNs && reading.ns.tai >= leap.taiNs;
-    for (const clock of isAcross ? STEADY : [...STEADY, ...STEPPING]) {
+    const steps = isAcross ? [] : STEPPING;
+    // Where the policy is a step, smeared-realtime steps too.
+    const smeared = isAcross && curve.shape === 'step' ? [] : (['smeared-realtime'] as const);
+    for (const clock of [...STEADY, ...smeared, ...steps]) {
       const back = last.ns[clock] - reading.ns[clock];
       if (back <= 0n) continue;
       this.backwards++;

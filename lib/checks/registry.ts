@@ -7,8 +7,10 @@ import { counterAgreementChecks } from './counter-agreement.js';
 import { counterStabilityChecks } from './counter-stability.js';
 import { latchChecks } from './latch.js';
 import { type Check, groupOf } from './model.js';
+import { namespaceChecks } from './namespace.js';
 import { pageChecks } from './page.js';
 import { pageUpdateChecks } from './page-updates.js';
+import { preferenceChecks } from './preference.js';
 import { scheduleChecks } from './schedule.js';
 import { smearChecks } from './smear.js';
 import { vdsoChecks } from './vdso.js';
@@ -27,6 +29,8 @@ export const CHECKS: readonly Check[] = [
   ...latchChecks,
   ...smearChecks,
   ...scheduleChecks,
+  ...preferenceChecks,
+  ...namespaceChecks,
 ];
 
 function matches(check: Check, name: string): boolean {

@@ -7,7 +7,7 @@ import { readOf } from './source-error.js';
 
 const NAME = 'counter';
 /** 50 ppm: what a computer's oscillator is off by, as a rule. */
-export const OSCILLATOR_PPT = 50_000_000n;
+const OSCILLATOR_PPT = 50_000_000n;
 const SHIFT = 48;
 
 export interface CounterSourceOptions {

@@ -86,7 +86,7 @@ function lineOf({ base, shift }: Pick<Standing, 'base' | 'shift'>, slope: Slope)
 }
 
 /** tai along a standing. */
-export function taiLine(standing: Shape): Line {
+function taiLine(standing: Shape): Line {
   const line = lineOf(standing, standing.shared);
   return { ...line, scaledNs: line.scaledNs + (standing.taiOffsetNs << BigInt(standing.shift)) };
 }

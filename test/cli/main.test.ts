@@ -202,7 +202,10 @@ describe('hazards', () => {
 describe('wrong usage ends with 2 and one line that says what, where and what to do', () => {
   test.each([
     [['validate', '--only', 'nonsense'], /no check or group 'nonsense'.*choose from/],
-    [['validate', '--skip', 'counter,clock,vdso,page,latch'], /no check is left/],
+    [
+      ['validate', '--skip', 'counter,clock,vdso,page,latch,smear,schedule,preference,namespace'],
+      /no check is left/,
+    ],
     [['validate', '--cpus', '60000'], /may not run on CPU 60000.*choose from/],
     [['validate', '--cpus', 'x'], /'x' is not a list of CPUs/],
     [['validate', '--seed', '-1'], /'-1' is not an unsigned 64-bit number/],

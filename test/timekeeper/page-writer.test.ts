@@ -82,6 +82,7 @@ test('a two-window page offers two standings that touch, and one when an end is 
     clocksAt(standing(0n), VIEW, 10_999n).tai,
     clocksAt(standing(1n), VIEW, 11_000n).tai,
   ]);
+  expect(writerOf(page).foundBeside(SHIFT)).toEqual({ ...standing(0n), preferences: [] });
   writer.revise({ ...standing(1n), end: 11_400n });
   expect([tai(10_999n), tai(11_400n)]).toEqual([null, null]);
   expect(tai(11_399n)).toBe(clocksAt(standing(1n), VIEW, 11_399n).tai);
