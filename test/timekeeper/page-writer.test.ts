@@ -77,6 +77,9 @@ test('a two-window page offers two standings that touch, and one when an end is 
   const writer = writerOf(page);
   writer.offer(standing(0n));
   writer.offer(standing(1n));
+  const successor = writerOf(page);
+  expect(successor.found(SHIFT)).toEqual({ ...standing(1n), preferences: [] });
+  expect(successor.foundBeside(SHIFT)).toEqual({ ...standing(0n), preferences: [] });
   const tai = (cycles: bigint): bigint | null => readAt(page, 'tai', cycles);
   expect([tai(10_999n), tai(11_000n)]).toEqual([
     clocksAt(standing(0n), VIEW, 10_999n).tai,
@@ -85,6 +88,7 @@ test('a two-window page offers two standings that touch, and one when an end is 
   expect(writerOf(page).foundBeside(SHIFT)).toEqual({ ...standing(0n), preferences: [] });
   writer.revise({ ...standing(1n), end: 11_400n });
   expect([tai(10_999n), tai(11_400n)]).toEqual([null, null]);
+  expect(writerOf(page).foundBeside(SHIFT)).toBeNull();
   expect(tai(11_399n)).toBe(clocksAt(standing(1n), VIEW, 11_399n).tai);
 });
 
