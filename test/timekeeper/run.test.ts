@@ -302,6 +302,21 @@ describe('a page that somebody wrote before', () => {
   });
 });
 
+test('a standing that waits for its base in a gap is not replaced, however soon the writer is called again', () => {
+  const watched = new WatchedRun('two-window');
+  watched.steps(6);
+  const last = watched.run.status().standings.at(-1)?.end ?? 0n;
+  // The window ends before anybody could be sent elsewhere.
+  watched.source.advance(last - 300_000n - watched.source.cycles);
+  watched.succeed();
+  const waiting = watched.run.status().standings.at(-1);
+  expect(waiting?.base).toBeGreaterThan(last);
+  watched.source.advance(400_000n);
+  watched.run.step();
+  expect(watched.source.cycles).toBeLessThan(waiting?.base ?? 0n);
+  expect(watched.run.status().standings.at(-1)).toEqual(waiting);
+});
+
 describe('two pages of one timekeeper', () => {
   test.each(PROTOCOLS)(
     'of %s have the same clocks at every reading, but for their namespaces and preferences',
