@@ -233,12 +233,16 @@ function frequencyVerdict(results: readonly ChangeResult[]): Verdict {
         }
       : { status: 'fail', reason, bound, evidence, advice: REPORT };
   }
-  const waits = results
+  const told = results
     .filter(({ protocol }) => protocol !== 'two-window')
-    .map(({ protocol, acrossNs }) => `${protocol}'s ${formatNs(acrossNs)}`);
+    .map(({ protocol, refusedAcross, acrossNs }) =>
+      protocol === 'seqlock'
+        ? `a seqlock's reader was given none for ${formatNs(acrossNs)}`
+        : `${protocol} refused ${plural(refusedAcross, 'read')} in ${formatNs(acrossNs)}`,
+    );
   return {
     status: 'pass',
-    reason: `one corner, at its tick; two-window refused nobody, ${waits.join(' and ')} from the last value before to the first after`,
+    reason: `one corner, at its tick; across it two-window refused nobody, ${told.join(', ')}`,
     bound,
     evidence,
   };
