@@ -148,3 +148,27 @@ export function rateBetween(smear: Smear, from: Reading, to: Reading): MeasuredR
 export function ppmOf(rate: Rational): number {
   return toNumber(rate) * 1e6;
 }
+
+/** What a stretch of readings says of the rate, as evidence. */
+export function rateEvidence(
+  smear: Smear,
+  from: Reading | null,
+  to: Reading | null,
+): { isRight: boolean; rate: Evidence } | null {
+  const rate = from === null || to === null ? null : rateBetween(smear, from, to);
+  if (rate === null || from === null || to === null) return null;
+  const perRaw = (clock: OwnClockName): number =>
+    (Number(to.ns[clock] - from.ns[clock]) / Number(to.ns['monotonic-raw'] - from.ns['monotonic-raw']) - 1) *
+    1e6;
+  return {
+    isRight: rate.isRight,
+    rate: {
+      measuredPpm: ppmOf(rate.measured),
+      leastPpm: ppmOf(rate.least),
+      greatestPpm: ppmOf(rate.greatest),
+      tolerancePpm: ppmOf(rate.tolerance),
+      taiBesideRawPpm: perRaw('tai'),
+      smearedBesideRawPpm: perRaw('smeared-realtime'),
+    },
+  };
+}

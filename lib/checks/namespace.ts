@@ -12,8 +12,8 @@ import {
   startKept,
   withKept,
 } from './kept-page.js';
+import { BUSY } from './kept-verdict.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
-import { BUSY } from './smear.js';
 
 const REPORT = 'A time namespace shows other clocks than its offsets say: please report the evidence.';
 const LEAST_SAMPLES = 20;

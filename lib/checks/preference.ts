@@ -10,8 +10,8 @@ import {
   taiNow,
   withKept,
 } from './kept-page.js';
+import { BUSY } from './kept-verdict.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
-import { BUSY } from './smear.js';
 
 const REPORT = 'A preference is not switched for all readers at once: please report the evidence.';
 /** A window of a day, in the middle of which sane and smeared are half a second apart. */

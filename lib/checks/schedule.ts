@@ -18,8 +18,9 @@ import {
   taiNow,
   withKept,
 } from './kept-page.js';
+import { BUSY, steppedVerdict, wrongReadings } from './kept-verdict.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
-import { BUSY, LEADS_MS, steppedVerdict, wrongReadings } from './smear.js';
+import { LEADS_MS } from './smear-window.js';
 
 const REPORT = 'A change does not take effect as it was scheduled: please report the evidence.';
 /** 5 %: a corner so sharp that the rounding of readings places it to some tens of cycles. */
