@@ -128,7 +128,7 @@ export interface MeasuredRate {
  * The rate of smeared-realtime beside tai, and so beside sane-realtime, from one reading to a later one, between which the
  * policy's rate does not turn (so that it is between those at the two). Null where no time has passed.
  */
-export function rateBetween(smear: Smear, from: Reading, to: Reading): MeasuredRate | null {
+function rateBetween(smear: Smear, from: Reading, to: Reading): MeasuredRate | null {
   const elapsed = to.ns.tai - from.ns.tai;
   if (elapsed <= 0n) return null;
   const gained = to.ns['smeared-realtime'] - from.ns['smeared-realtime'] - elapsed;
