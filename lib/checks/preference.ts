@@ -122,7 +122,8 @@ export function preferenceChecksWith(start: StartKept): readonly Check[] {
       id: 'preference.switch',
       claim: 'realtime is switched between sane and smeared under its readers, and nobody reads a mixture',
       run(context) {
-        const taiNs = taiNow(context) + NS_PER_SEC;
+        // Not so soon that sane-realtime steps while it is looked at.
+        const taiNs = taiNow(context) + 1_000n * NS_PER_SEC;
         const smear = { policy: POLICY, leap: { taiNs, sign: 1 as const } };
         return withKept(start, context, [{ smear, preference: 'sane' }], ([kept]) =>
           judgeSwitching(context, kept as Kept),
