@@ -31,6 +31,7 @@ const AHEAD_MS = 120;
 const NEAR_MS = 5;
 /** Fewer on a side show no line. */
 const LEAST_A_SIDE = 50;
+const MOST_TRIES = 500;
 
 const PROTOCOLS: readonly ClockPageHeader['protocol'][] = ['two-window', 'latch', 'seqlock'];
 
@@ -286,15 +287,18 @@ function besideKernel(
   kept: Kept,
 ): { apartNs: bigint; boundNs: bigint } | null {
   const ask = (): bigint => addon.readClock(ClockPath[referencePath(addon, 'realtime')], CLOCK_IDS.realtime);
-  const first = ask();
-  const reading = readOnce(kept);
-  const second = ask();
-  if (reading === null) return null;
-  const middle = (first + second) >> 1n;
-  return {
-    apartNs: reading.ns['sane-realtime'] - middle,
-    boundNs: (second - first) / 2n + 1n + (reading.boundNs ?? 0n),
-  };
+  // The first value of a page may be some reads ahead.
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const first = ask();
+    const reading = readOnce(kept);
+    const second = ask();
+    if (reading === null) continue;
+    return {
+      apartNs: reading.ns['sane-realtime'] - ((first + second) >> 1n),
+      boundNs: (second - first) / 2n + 1n + (reading.boundNs ?? 0n),
+    };
+  }
+  return null;
 }
 
 async function judgeLeap(context: CheckContext, smear: Smear, kept: Kept): Promise<LeapResult> {

@@ -42,7 +42,7 @@ const FEW = ['google-24h', 'ntpd', 'utc-sls', 'chrony'];
 const WITHIN_NS = 10n * NS_PER_SEC;
 
 /** The first `count` of all policies, phases and signs: those of the four shapes first, each phase of each among 12. */
-function smearCases(count: number): Case[] {
+export function smearCases(count: number): Case[] {
   const few = Array.from({ length: 12 }, (_, at): Case => {
     const sign = (at + Math.floor(at / 4)) % 2 === 0 ? 1 : -1;
     return { policy: FEW[at % 4] as string, phase: PHASES[at % 3] as Phase, sign };

@@ -1,5 +1,5 @@
 import type { Budget } from '../../lib/checks/budget.ts';
-import type { CheckContext, Verdict } from '../../lib/checks/model.ts';
+import type { Check, CheckContext, Verdict } from '../../lib/checks/model.ts';
 import { RunMonitor } from '../../lib/checks/monitor.ts';
 import { seededRandom } from '../../lib/checks/random.ts';
 import { CHECKS } from '../../lib/checks/registry.ts';
@@ -35,10 +35,14 @@ export async function runCheckOn(
 ): Promise<Verdict> {
   const machine = simulatedHost(options);
   edit(machine);
-  const { addon, files } = machine;
-  const host = openHost(addon, files);
   const check = CHECKS.find((known) => known.id === id);
   if (check === undefined) throw new Error(`there is no check ${id}`);
+  return runCheck(machine, check);
+}
+
+/** Runs a check on a simulated machine; throws what it throws. */
+export async function runCheck({ addon, files }: SimulatedHost, check: Check): Promise<Verdict> {
+  const host = openHost(addon, files);
   const context: CheckContext = {
     host,
     budget: SMALL,
