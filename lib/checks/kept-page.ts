@@ -1,7 +1,7 @@
 import { isLatchclockError, LatchclockError } from '../errors.js';
 import type { PageClockOptions } from '../host/page-clock.js';
 import { referencePath } from '../host/reference-path.js';
-import { ClockPath, CounterMethod, PAGE_SET_WORDS } from '../native/addon.js';
+import { ClockPath, CounterMethod, LockStepSource, PAGE_SET_WORDS } from '../native/addon.js';
 import { type ClockPageHeader, OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
 import { parsePolicy } from '../smear/custom-policy.js';
@@ -56,7 +56,9 @@ export interface Kept {
 export type StartKept = (context: CheckContext, options: KeptOptions) => Promise<Kept>;
 
 /** A timekeeper on pages in memory. */
-export const startKept: StartKept = async ({ host }, options) => {
+export const startKept: StartKept = async ({ host, cpus }, options) => {
+  // Node ends the process where it can make a thread but no stack for it: a thread that is not its own is refused first.
+  host.addon.lockStep(LockStepSource.counter, 0, null, Uint32Array.from(cpus.slice(0, 1)), 1, 1);
   const { protocol = 'two-window', outOfWindow = 'spin', views = [], ...rest } = options;
   const pages = [rest, ...views].map(() => ClockPage.create(undefined, { protocol }));
   const close = (): void => {

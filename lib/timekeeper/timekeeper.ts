@@ -169,6 +169,19 @@ function scaleOf({ smear, leapTable }: Pick<TimekeeperOptions, 'smear' | 'leapTa
   return { timeline: withLeap(timeline, unixSeconds, sign).timeline, policy };
 }
 
+/** Whether Node could not start a thread, for want of what it needs for one. */
+function isRefusedThread(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ERR_WORKER_INIT_FAILED';
+}
+
+function noThread(cause: unknown): LatchclockError {
+  return new LatchclockError('ERR_SYSTEM_CALL', 'no thread can be started for the timekeeper', {
+    where: cause instanceof Error ? cause.message : String(cause),
+    todo: 'raise the limits of open files, processes and memory (ulimit)',
+    cause,
+  });
+}
+
 function startThread(data: ThreadData): Worker {
   try {
     return new Worker(new URL('./timekeeper-worker.js', import.meta.url), {
@@ -178,6 +191,7 @@ function startThread(data: ThreadData): Worker {
       name: 'timekeeper',
     });
   } catch (cause) {
+    if (isRefusedThread(cause)) throw noThread(cause);
     if (!(cause instanceof DOMException) || cause.name !== 'DataCloneError') throw cause;
     throw bad(`an option cannot be handed to a thread: ${cause.message}`, 'give plain data');
   }
@@ -218,6 +232,10 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
     this.#worker = startThread(data);
     this.#worker.on('message', (news: News) => this.#hear(news));
     this.#worker.on('error', (cause) => {
+      if (isRefusedThread(cause)) {
+        this.#failure = noThread(cause);
+        return;
+      }
       this.#failure = new LatchclockError('ERR_WRITER_DIED', 'the thread of the timekeeper failed', {
         where: String(cause instanceof Error ? cause.message : cause),
         todo: 'report this: no error but a LatchclockError should end it',

@@ -57,17 +57,23 @@ export async function exploreAll(
   const tasks = tasksOf(readers, hazards, quick);
   const workers: Worker[] = [];
   const runThread = async (): Promise<void> => {
-    const worker = new Worker(THREAD);
-    workers.push(worker);
     await new Promise<void>((resolve, reject) => {
       const fail = (why: string, cause?: unknown): void =>
         reject(
           new LatchclockError('ERR_CANNOT_RUN', `a thread that explores ended: ${why}`, {
             where: THREAD.pathname,
-            todo: "build the package: 'npx tsc -b'",
+            todo: "build the package ('npx tsc -b'), or raise the limits of processes and memory (ulimit)",
             cause,
           }),
         );
+      let worker: Worker;
+      try {
+        worker = new Worker(THREAD);
+      } catch (error) {
+        fail(error instanceof Error ? error.message : String(error), error);
+        return;
+      }
+      workers.push(worker);
       const next = (): void => {
         const task = tasks.shift();
         if (task === undefined || signal.aborted) resolve();
