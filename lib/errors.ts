@@ -9,6 +9,7 @@
  * | `ERR_BAD_ELF` | bytes that should be an ELF image are not, or are cut short |
  * | `ERR_BAD_BTF` | bytes that should be BTF are not, or are cut short, or lack what was asked |
  * | `ERR_BAD_LEAP_TABLE` | a leap-second table is malformed, or its hash does not match |
+ * | `ERR_BAD_RECORDING` | a recording of the kernel's page is malformed, cut short, or of another version |
  * | `ERR_BAD_PAGE` | the bytes of a clock page make no sense under the given layout |
  * | `ERR_TOO_MANY_PAGES` | more files of clock pages than can be mapped at once |
  * | `ERR_FILE` | a file or folder cannot be read or written |
@@ -35,6 +36,7 @@ export type LatchclockErrorCode =
   | 'ERR_BAD_ELF'
   | 'ERR_BAD_BTF'
   | 'ERR_BAD_LEAP_TABLE'
+  | 'ERR_BAD_RECORDING'
   | 'ERR_BAD_PAGE'
   | 'ERR_TOO_MANY_PAGES'
   | 'ERR_FILE'

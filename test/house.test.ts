@@ -15,6 +15,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   host: 2,
   smear: 2,
   timekeeper: 3,
+  compare: 4,
   hazards: 4,
   checks: 5,
   report: 6,

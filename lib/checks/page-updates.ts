@@ -1,87 +1,16 @@
+import { explainRecording } from '../compare/explain.js';
+import { tallyUpdates } from '../compare/tally.js';
 import { kernelCounterHz } from '../host/host.js';
 import { type RecordedPage, startRecording } from '../host/page-recording.js';
 import { referencePath } from '../host/reference-path.js';
 import { ClockPath } from '../native/addon.js';
-import { explainUpdate, hzOfCoarseResolution, type UpdateExplanation } from '../page/kernel-update.js';
+import { hzOfCoarseResolution } from '../page/kernel-update.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
 import { plural } from './format.js';
 import type { Check, Evidence } from './model.js';
 
-/** What a recording was found to hold. */
-interface UpdateTally {
-  explained: number;
-  unexplained: number;
-  /** Updates between two recorded states that were missed. */
-  unobserved: number;
-  intervals: bigint;
-  multChanges: number;
-  /** How often each kind of step or change was seen, besides ticks. */
-  named: Record<string, number>;
-  /** The first few that could not be explained, with the equations that failed. */
-  failures: { count: number; reasons: string[] }[];
-}
-
-const MOST_FAILURES = 4;
 /** Of the updates that a busy machine makes. */
 const WANTED_SHARE = 0.9;
-
-function nameOf(explanation: UpdateExplanation): string[] {
-  switch (explanation.kind) {
-    case 'tick':
-      return explanation.steps.map(({ name }) => name);
-    case 'forward':
-      return explanation.steps.length === 0 ? ['forward'] : explanation.steps.map(({ name }) => name);
-    case 'frozen':
-    case 'clocksource':
-      return [explanation.kind];
-    case 'unobserved':
-    case 'unexplained':
-      return [];
-  }
-}
-
-/** The counter cannot have been read for an update after the update was seen. */
-function prematureReasons(explanation: UpdateExplanation, { snapshot, after }: RecordedPage): string[] {
-  if (explanation.kind !== 'tick') return [];
-  const read = snapshot.main.cycleLast + (explanation.restCycles ?? 0n);
-  return read <= after ? [] : [`the update counts up to cycle ${read}, and was seen at ${after}`];
-}
-
-/** Explains each recorded update by the state before it. */
-export function tallyUpdates(states: readonly RecordedPage[], hz: number): UpdateTally {
-  const tally: UpdateTally = {
-    explained: 0,
-    unexplained: 0,
-    unobserved: 0,
-    intervals: 0n,
-    multChanges: 0,
-    named: {},
-    failures: [],
-  };
-  for (let i = 1; i < states.length; i++) {
-    const state = states[i] as RecordedPage;
-    const explanation = explainUpdate((states[i - 1] as RecordedPage).snapshot, state.snapshot, hz);
-    if (explanation.kind === 'unobserved') {
-      tally.unobserved += Number(explanation.missed);
-      continue;
-    }
-    const reasons =
-      explanation.kind === 'unexplained' ? explanation.reasons : prematureReasons(explanation, state);
-    if (reasons.length > 0) {
-      tally.unexplained++;
-      if (tally.failures.length < MOST_FAILURES)
-        tally.failures.push({ count: state.snapshot.main.seq, reasons });
-      continue;
-    }
-    tally.explained++;
-    if (explanation.kind === 'tick') {
-      tally.intervals += explanation.intervals;
-      if (explanation.multChange !== 0n) tally.multChanges++;
-    }
-    for (const name of nameOf(explanation)) tally.named[name] = (tally.named[name] ?? 0) + 1;
-  }
-  return tally;
-}
 
 const updates: Check = {
   id: 'page.updates',
@@ -121,7 +50,7 @@ const updates: Check = {
       states = recording.stop();
     }
     const seconds = (performance.now() - start) / 1000;
-    const tally = tallyUpdates(states, hz);
+    const tally = tallyUpdates(explainRecording(states, hz));
     const evidence: Evidence = {
       explained: tally.explained,
       unexplained: tally.unexplained,

@@ -11,7 +11,7 @@ import { addValidate } from './validate.js';
 /** Errors that the command line or its files caused; every other says that the command cannot run here. */
 function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.held : ExitCode.usage;
-  return isLatchclockError(error, 'ERR_BAD_ARGUMENT', 'ERR_FILE', 'ERR_BAD_LEAP_TABLE')
+  return isLatchclockError(error, 'ERR_BAD_ARGUMENT', 'ERR_FILE', 'ERR_BAD_LEAP_TABLE', 'ERR_BAD_RECORDING')
     ? ExitCode.usage
     : ExitCode.cannotRun;
 }

@@ -14,7 +14,7 @@ export interface RecordedPage {
 
 const WORD_BYTES = 8;
 const HEAD_BYTES = 2 * WORD_BYTES;
-// Eight times the fastest tick that Linux has (1000 Hz), for the longest run.
+// Eight times the fastest tick that Linux has (1000 Hz).
 const MOST_STATES_A_SECOND = 8_000;
 const MOST_STATES = 300_000;
 
@@ -31,13 +31,19 @@ export interface PageRecording {
  *
  * @param hz the counter's frequency, Hz
  * @param seconds how long it records at most; it may be stopped before
+ * @param statesASecond for so many there is room (up to 300,000 in all): it ends when that is used up
  * @throws LatchclockError if the page is not known, or a thread cannot be started
  */
-export function startRecording(host: Host, hz: number, seconds: number): PageRecording {
+export function startRecording(
+  host: Host,
+  hz: number,
+  seconds: number,
+  statesASecond = MOST_STATES_A_SECOND,
+): PageRecording {
   const proved = host.page();
   const { layout, namespaceNs } = proved;
   const bytes = Math.ceil(layoutBytes(layout) / WORD_BYTES) * WORD_BYTES;
-  const capacity = Math.min(MOST_STATES, Math.ceil(seconds * MOST_STATES_A_SECOND));
+  const capacity = Math.min(MOST_STATES, Math.ceil(seconds * statesASecond));
   const recorder: PageRecorder = new host.addon.PageRecorder(
     pageClock(proved, 'monotonic'),
     bytes,

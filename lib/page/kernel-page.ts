@@ -2,7 +2,6 @@ import { LatchclockError } from '../errors.js';
 import { NS_PER_SEC } from '../units.js';
 import {
   basetimeOffsets,
-  clockOffsets,
   type KernelClockOffsets,
   type KernelPageLayout,
   layoutBytes,
@@ -34,7 +33,6 @@ export interface KernelClockWords {
 
 /** An immutable snapshot of the kernel's clock page. */
 export interface KernelPageSnapshot {
-  readonly layout: KernelPageLayout;
   readonly main: KernelClockWords;
   readonly raw: KernelClockWords;
   /** Base times as stored: nanoseconds are scaled by `2^shift` except for the coarse clocks. */
@@ -107,7 +105,7 @@ export function decodeKernelPage(
     }
   }
   const hrtimerResNs = view.getUint32(layout.hrtimerRes, true);
-  return { layout, main, raw, basetimes: readBasetimes(view, layout), hrtimerResNs, namespaceNs };
+  return { main, raw, basetimes: readBasetimes(view, layout), hrtimerResNs, namespaceNs };
 }
 
 /**
@@ -150,7 +148,7 @@ export function kernelSegment(snapshot: KernelPageSnapshot, clock: PageClockName
       outOfWindow: 'refuse',
     };
   }
-  const words = clockOffsets(snapshot.layout, clock) === snapshot.layout.raw ? snapshot.raw : snapshot.main;
+  const words = clock === 'monotonic-raw' ? snapshot.raw : snapshot.main;
   if (words.mode !== ClockMode.tsc) {
     throw new LatchclockError('ERR_BAD_PAGE', `the page's mode is ${modeName(words.mode)}, not tsc`, {
       where: clock,

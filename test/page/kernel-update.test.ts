@@ -685,6 +685,7 @@ describe('a wrong page is not explained', () => {
         const page = withFields(after, { 'main.cycleLast': cycleLast, 'raw.cycleLast': cycleLast });
         const found = explainUpdate(before, page, hz);
         const skips =
+          after.basetimes.monotonic.seconds === before.basetimes.monotonic.seconds &&
           after.basetimes.monotonic.nsecAsStored === before.basetimes.monotonic.nsecAsStored &&
           expected.kind === 'forward' &&
           expected.steps[0]?.name === 'suspend';

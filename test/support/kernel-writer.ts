@@ -290,7 +290,6 @@ export class KernelWriter {
       'monotonic-raw': { seconds: this.rawSeconds, nsecAsStored: this.rawNsec },
     };
     return {
-      layout: this.layout,
       main: { ...words, mult: this.mult },
       raw: { ...words, mult: this.counter.multRaw },
       basetimes,

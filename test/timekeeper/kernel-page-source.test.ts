@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isLatchclockError } from '../../lib/errors.js';
 import { openHost } from '../../lib/host/host.js';
-import { basetimeOffsets, KNOWN_LAYOUTS } from '../../lib/page/kernel-layout.js';
+import { basetimeOffsets, type KernelPageLayout, KNOWN_LAYOUTS } from '../../lib/page/kernel-layout.js';
 import {
   ClockMode,
   type KernelPageSnapshot,
@@ -24,8 +24,10 @@ import { NS_PER_SEC } from '../../lib/units.js';
 import { COUNTERS, KernelWriter } from '../support/kernel-writer.js';
 import { type SimulatedHostOptions, simulatedHost } from '../support/simulated-host.js';
 
+const layout = KNOWN_LAYOUTS.at(-1) as KernelPageLayout;
+
 /** Writes a snapshot over the bytes of a page. */
-function write(page: DataView, { layout, main, raw, basetimes }: KernelPageSnapshot): void {
+function write(page: DataView, { main, raw, basetimes }: KernelPageSnapshot): void {
   for (const [at, words] of [
     [layout.main, main],
     [layout.raw, raw],
@@ -195,7 +197,8 @@ describe('a sample of the kernel page', () => {
 describe('what the kernel does', () => {
   /** A source whose page is what `writer` published last, its counter a little later. */
   function written(writer: KernelWriter) {
-    const on = sourceOn({ layout: writer.publish().layout, mult: COUNTERS.tsc.multRaw - 5n });
+    writer.publish();
+    const on = sourceOn({ layout, mult: COUNTERS.tsc.multRaw - 5n });
     const show = (page: KernelPageSnapshot): SourceSample => {
       on.edit((view) => write(view, page));
       on.kernel.counter = page.main.cycleLast + 5_000_000n;
