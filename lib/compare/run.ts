@@ -8,6 +8,7 @@ import { ClockPath } from '../native/addon.js';
 import { ClockMode } from '../page/kernel-page.js';
 import { cycleInterval, hzOfCoarseResolution } from '../page/kernel-update.js';
 import { CLOCK_IDS, PAGE_CLOCKS } from '../page/posix-clocks.js';
+import { frequencyHz } from '../page/segment.js';
 import { type DriftResult, driftOf } from './drift.js';
 import { type FollowResult, follow, predictMult } from './follow.js';
 import { compareOwnPage, type OwnPageResult } from './own-page.js';
@@ -51,6 +52,8 @@ export interface CompareReport {
   readonly finding: CompareFinding;
   /** What the pages of `follow` and `free` were; null in the other modes. */
   readonly recording: Recording | null;
+  /** By the mult of the kernel that was compared; null where it does not count by the TSC. */
+  readonly counterHz: number | null;
   /** Whether all that was compared agrees as it must; a drift is no fault. */
   readonly holds: boolean;
   readonly interrupted: boolean;
@@ -173,6 +176,10 @@ function predictionOf(host: Host, hz: number, first: RecordedPage, before: strin
   return predictMult(host.addon.adjtimex(), hz, first.snapshot, cycleInterval(hz, raw.mult, main.shift));
 }
 
+function counterHzOf([first]: readonly RecordedPage[]): number | null {
+  return first?.snapshot.main.mode === ClockMode.tsc ? frequencyHz(first.snapshot.raw) : null;
+}
+
 function settingOf({ addon }: Host): string {
   const { frequency, tickUs } = addon.adjtimex();
   return `${frequency},${tickUs}`;
@@ -225,6 +232,7 @@ export function prepareCompare(host: Host, options: CompareOptions): PreparedCom
     kernel: release(),
     replayed: false,
     recording: null,
+    counterHz: kernelCounterHz(host),
     interrupted: options.signal?.aborted === true,
     finding,
     holds,
@@ -270,6 +278,7 @@ export function prepareCompare(host: Host, options: CompareOptions): PreparedCom
             kernel: replay.kernel,
             replayed: true,
             recording: replay,
+            counterHz: counterHzOf(replay.states),
           },
         );
       },
