@@ -50,22 +50,26 @@ function openPtp(addon: Addon, path: string): Reference {
     descriptor = openSync(path, 'r');
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    throw cannot(
-      `cannot open the PTP clock: ${errno}`,
-      path,
-      "'ls /dev/ptp*' tells which there are, and whose they are",
-    );
+    throw cannot(`cannot open the PTP clock: ${errno}`, path, "'ls /dev/ptp*' tells which there are");
   }
   const id = clockIdOfDevice(descriptor);
   const realtime = realtimeReader(addon);
+  const read = (): ReferenceReading => {
+    const beforeNs = realtime();
+    const ns = addon.readClock(ClockPath.syscall, id);
+    return { ns, beforeNs, afterNs: realtime() };
+  };
+  try {
+    read();
+  } catch (error) {
+    closeSync(descriptor);
+    if (!isLatchclockError(error, 'ERR_SYSTEM_CALL')) throw error;
+    throw cannot(`no clock can be read there: ${error.errno ?? error.what}`, path, 'give /dev/ptpN');
+  }
   return {
     name: `ptp:${path}`,
     about: 'a PTP hardware clock does not say whether it counts UTC or TAI',
-    read: () => {
-      const beforeNs = realtime();
-      const ns = addon.readClock(ClockPath.syscall, id);
-      return { ns, beforeNs, afterNs: realtime() };
-    },
+    read,
     close: () => closeSync(descriptor),
   };
 }

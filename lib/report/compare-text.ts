@@ -63,7 +63,7 @@ function updateLines({ tally, mults, predictedMult }: FollowResult, style: TextS
   }
   for (const { count: at, reasons } of tally.failures)
     rows.push([` ${red(`at ${at}`)}`, reasons.slice(0, 3).join('; ')]);
-  return columns(style, [9], rows);
+  return columns(style, [12], rows);
 }
 
 function followedLines({ clocks }: FollowResult, style: TextStyle): string {
@@ -77,11 +77,11 @@ function followedLines({ clocks }: FollowResult, style: TextStyle): string {
       ? ''
       : `${count(vdso.samples)}, ${vdso.outside} outside${vdso.outside > 0 ? ` by up to ${vdso.maxOutsideNs} ns` : ''}`,
   ]);
-  const heads = [' clock', 'samples', 'farthest, ns', 'moved by an update, ns', hasVdso ? 'vDSO values' : ''];
+  const heads = [' clock', 'samples', 'farthest, ns', 'moved, ns', hasVdso ? 'vDSO values' : ''];
   const note =
     ' farthest: simulated less kernel time at one counter reading, bound 0; moved:\n' +
-    ' kernel time less what the page before would have given.';
-  return `${table(style, [16, 8, 12, 22], heads, rows)}\n${style.colors.dim(note)}`;
+    ' kernel time less what the page before gave (a coarse clock stands meanwhile).';
+  return `${table(style, [17, 8, 12, 13], heads, rows)}\n${style.colors.dim(note)}`;
 }
 
 function fitCells({
