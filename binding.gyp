@@ -15,6 +15,7 @@
         "native/binding/memory.cc",
         "native/binding/page_recorder.cc",
         "native/binding/posix_clock.cc",
+        "native/binding/reader_bench.cc",
         "native/binding/thread.cc",
         "native/core/bad_pointer_probe.cc",
         "native/core/bracket.cc",

@@ -15,6 +15,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportThread(env, exports);
   ExportClockPage(env, exports);
   ExportLatchStress(env, exports);
+  ExportReaderBench(env, exports);
   return exports;
 }
 

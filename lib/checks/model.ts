@@ -1,7 +1,7 @@
 import type { Host } from '../host/host.js';
+import type { Random } from '../random.js';
 import type { Budget } from './budget.js';
 import type { RunMonitor } from './monitor.js';
-import type { Random } from './random.js';
 
 /** How a check ended. */
 export type CheckStatus = 'pass' | 'fail' | 'warn' | 'skip';

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { isLatchclockError, LatchclockError, type LatchclockErrorCode } from '../errors.js';
 import { chooseCpus } from '../host/cpus.js';
 import { type Host, type HostSummary, summarizeHost } from '../host/host.js';
+import { seededRandom } from '../random.js';
 import { isU64 } from '../units.js';
 import { BUDGETS, type Budget, type BudgetName } from './budget.js';
 import {
@@ -14,7 +15,6 @@ import {
   type Verdict,
 } from './model.js';
 import { RunMonitor } from './monitor.js';
-import { seededRandom } from './random.js';
 import { CHECKS, selectChecks } from './registry.js';
 
 /** What to run, and how. */

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { isLatchclockError } from '../errors.js';
 import { TOOL } from '../report/tool.js';
+import { addBench } from './bench.js';
 import { addCompare } from './compare.js';
 import { ExitCode } from './exit-code.js';
 import { addHazards } from './hazards.js';
@@ -51,6 +52,7 @@ export async function main(arguments_: readonly string[]): Promise<ExitCode> {
   addInspect(program, finish);
   addHazards(program, finish);
   addCompare(program, finish);
+  addBench(program, finish);
   addSmear(program, finish);
   try {
     await program.parseAsync(arguments_, { from: 'user' });

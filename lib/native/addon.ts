@@ -232,7 +232,8 @@ export const LATENCY_BUCKETS = 976;
 
 /**
  * What is timed: a reader, or what readers are held beside. `bare-latch` is a latch without window and clamp, for their
- * price; `read-all` every clock at once, and `update` the writer of the reader's protocol, where nobody reads. The numbers are the addon's.
+ * price; `read-all` every clock at once, and `update` the writer of the reader's protocol, where nobody reads; `empty` the
+ * loop itself; `page` own arithmetic on the kernel's page. The numbers are the addon's.
  */
 export const BenchSubject = {
   rdtsc: 0,
@@ -243,6 +244,10 @@ export const BenchSubject = {
   'bare-latch': 5,
   'read-all': 6,
   update: 7,
+  empty: 8,
+  libc: 9,
+  syscall: 10,
+  page: 11,
 } as const;
 export type BenchSubjectName = keyof typeof BenchSubject;
 
@@ -258,6 +263,25 @@ export interface KernelEntries {
   kernelEntries: number;
   /** Errno of a call that failed otherwise, 0 if none did. */
   errorNumber: number;
+}
+
+/** What is timed, as the addon takes it. */
+export type BenchArguments = [
+  subject: (typeof BenchSubject)[BenchSubjectName],
+  protocol: (typeof ReaderProtocol)[ReaderProtocolName],
+  generation: (typeof ReaderGeneration)[ReaderGenerationName],
+  wide: boolean,
+  clockId: number,
+  page: PageClock | null,
+];
+
+/** What a loop took; and what its values were, so that one that was left out shows. */
+export interface BenchTiming {
+  cycles: number;
+  /** The value behind the loop less the one before it, unsigned 64 bits; 0 where values do not move. */
+  span: bigint;
+  /** The sum of each value less the first, modulo 2^64: at most `reads * span`. */
+  advance: bigint;
 }
 
 export interface Addon {
@@ -470,15 +494,15 @@ export interface Addon {
     seed: bigint,
     latencies: BigInt64Array,
   ): StressTally;
-  /** Cycles that so many reads take in a native loop. */
-  timeReads(
-    subject: (typeof BenchSubject)[BenchSubjectName],
-    protocol: (typeof ReaderProtocol)[ReaderProtocolName],
-    generation: (typeof ReaderGeneration)[ReaderGenerationName],
-    wide: boolean,
-    chained: boolean,
-    reads: number,
-  ): number;
+  /**
+   * What so many reads take in a native loop. `clockId` is for the paths of the kernel's clocks, `page` for the subject
+   * `page`, the reader for those of our page. Throws as a reading does.
+   */
+  timeReads(...arguments_: [...BenchArguments, chained: boolean, reads: number]): BenchTiming;
+  /** As many single reads as `cycles` holds: the cycles between two fenced readings of the counter around each. */
+  timeSingleReads(...arguments_: [...BenchArguments, cycles: BigInt64Array]): void;
+  /** As {@link timeReads} in a thread on each of `cpus` at once. */
+  timeReadsTogether(...arguments_: [...BenchArguments, cpus: Uint32Array, reads: number]): BenchTiming[];
 
   /** CPUs that the calling thread may run on, ascending. */
   cpuAffinity(): number[];

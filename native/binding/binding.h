@@ -42,6 +42,7 @@ void ExportPageRecorder(Napi::Env env, Napi::Object exports);
 void ExportThread(Napi::Env env, Napi::Object exports);
 void ExportClockPage(Napi::Env env, Napi::Object exports);
 void ExportLatchStress(Napi::Env env, Napi::Object exports);
+void ExportReaderBench(Napi::Env env, Napi::Object exports);
 void ExportErrors(Napi::Env env, Napi::Object exports);
 
 }  // namespace latchclock::binding

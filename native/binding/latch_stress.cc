@@ -2,7 +2,6 @@
 
 #include <vector>
 
-#include "../core/reader_bench.h"
 #include "binding.h"
 #include "clock_page.h"
 
@@ -61,25 +60,10 @@ Napi::Value LatchStress(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// timeReads(subject, protocol, generation, wide, chained, reads) => cycles
-Napi::Value TimeReadsOf(const Napi::CallbackInfo& info) {
-  Arguments arguments(info, "timeReads");
-  BenchRequest request;
-  request.subject = static_cast<BenchSubject>(arguments.Integer(0, "subject", 0, kBenchSubjects - 1));
-  request.reader = ReaderKindAt(&arguments, 1);
-  request.chained = arguments.Boolean(4, "chained");
-  request.reads = static_cast<uint32_t>(arguments.Integer(5, "reads", 1, 100'000'000));
-  if (!arguments.ok()) return {};
-  uint64_t cycles = 0;
-  if (!Succeeded(info.Env(), TimeReads(request, &cycles), arguments.function())) return {};
-  return Napi::Number::New(info.Env(), static_cast<double>(cycles));
-}
-
 }  // namespace
 
 void ExportLatchStress(Napi::Env env, Napi::Object exports) {
   exports.Set("latchStress", Napi::Function::New(env, LatchStress, "latchStress"));
-  exports.Set("timeReads", Napi::Function::New(env, TimeReadsOf, "timeReads"));
 }
 
 }  // namespace latchclock::binding

@@ -1,10 +1,14 @@
 #include "reader_bench.h"
 
+#include <cerrno>
+#include <memory>
+#include <new>
 #include <type_traits>
 
 #include "clock_page_set.h"
 #include "clock_page_writer.h"
 #include "page_mapping.h"
+#include "pinned_threads.h"
 
 namespace latchclock {
 namespace {
@@ -17,32 +21,60 @@ template <class Value>
   asm volatile("" : "+r"(value));
 }
 
-// `read(zero)` gives a value; in a chain, `zero` is made of the value before, and is 0.
-template <class Read>
-[[gnu::always_inline]] inline uint64_t Time(bool chained, uint32_t reads, Read read) {
-  uint64_t mask = 0;
-  Escape(mask);
-  uint64_t value = 0;
-  const uint64_t start = FencedRdtsc();
-  if (chained) {
-    for (uint32_t i = 0; i < reads; i++) {
-      value = read(value & mask);
-      Escape(value);
+// What is done with a read: `read(zero)` gives a value; `zero` is 0, and in a chain made of the value before.
+struct LoopMeasure {
+  bool chained;
+  uint32_t reads;
+  BenchTiming* timing;
+
+  template <class Read>
+  [[gnu::always_inline]] void operator()(Read read) {
+    uint64_t mask = 0;
+    Escape(mask);
+    const uint64_t first = read(0);
+    uint64_t advance = 0;
+    uint64_t value = 0;
+    const uint64_t start = FencedRdtsc();
+    if (chained) {
+      for (uint32_t i = 0; i < reads; i++) {
+        value = read(value & mask);
+        Escape(value);
+        advance += value - first;
+      }
+    } else {
+      for (uint32_t i = 0; i < reads; i++) {
+        uint64_t each = read(0);
+        Escape(each);
+        advance += each - first;
+      }
     }
-  } else {
-    for (uint32_t i = 0; i < reads; i++) {
+    timing->cycles = FencedRdtsc() - start;
+    timing->advance = advance;
+    timing->span = read(0) - first;
+  }
+};
+
+struct SinglesMeasure {
+  int64_t* cycles;
+  size_t count;
+
+  template <class Read>
+  [[gnu::always_inline]] void operator()(Read read) {
+    for (size_t i = 0; i < count; i++) {
+      const uint64_t start = FencedRdtsc();
+      _mm_lfence();
       uint64_t each = read(0);
       Escape(each);
+      cycles[i] = static_cast<int64_t>(FencedRdtsc() - start);
     }
   }
-  return FencedRdtsc() - start;
-}
+};
 
-template <class Reader, class Generation>
-[[gnu::noinline]] uint64_t TimeReader(const uint8_t* page, bool chained, uint32_t reads) {
+template <class Reader, class Generation, class Measure>
+[[gnu::noinline]] void MeasureReader(const uint8_t* page, Measure& measure) {
   const ReadLimits limits;
   uint64_t retries = 0;
-  return Time(chained, reads, [&](uint64_t zero) [[gnu::always_inline]] {
+  measure([&](uint64_t zero) [[gnu::always_inline]] {
     ClockReading reading;
     const uint8_t* at = page + zero;
     ReadEnd end;
@@ -57,20 +89,20 @@ template <class Reader, class Generation>
   });
 }
 
-template <template <class, class, class, Words> class Reader>
-uint64_t TimeKind(const ReaderKind& kind, const uint8_t* page, bool chained, uint32_t reads) {
+template <template <class, class, class, Words> class Reader, class Measure>
+void MeasureKind(const ReaderKind& kind, const uint8_t* page, Measure& measure) {
   using Wide = WideArithmetic;
   using Narrow = NarrowArithmetic;
   using C = HardwareCounter;
   constexpr Words kNeeded = Words::kNeeded;
   if (kind.generation == ReaderGeneration::kTagged) {
     using G = TaggedGeneration;
-    return kind.wide ? TimeReader<Reader<Wide, G, C, kNeeded>, G>(page, chained, reads)
-                     : TimeReader<Reader<Narrow, G, C, kNeeded>, G>(page, chained, reads);
+    return kind.wide ? MeasureReader<Reader<Wide, G, C, kNeeded>, G>(page, measure)
+                     : MeasureReader<Reader<Narrow, G, C, kNeeded>, G>(page, measure);
   }
   using G = NoGeneration;
-  return kind.wide ? TimeReader<Reader<Wide, G, C, kNeeded>, G>(page, chained, reads)
-                   : TimeReader<Reader<Narrow, G, C, kNeeded>, G>(page, chained, reads);
+  return kind.wide ? MeasureReader<Reader<Wide, G, C, kNeeded>, G>(page, measure)
+                   : MeasureReader<Reader<Narrow, G, C, kNeeded>, G>(page, measure);
 }
 
 // As LatchReader and LatchWindowReader, but for what each does about the counter. Nobody is to read by it.
@@ -97,10 +129,11 @@ struct BareLatchReader {
   }
 };
 
-uint64_t TimeSets(const ReaderKind& kind, const uint8_t* page, bool chained, uint32_t reads) {
+template <class Measure>
+void MeasureSets(const ReaderKind& kind, const uint8_t* page, Measure& measure) {
   const ReadFunction<HardwareCounter> read = FindReader(kind);
   uint64_t retries = 0;
-  return Time(chained, reads, [&](uint64_t zero) {
+  measure([&](uint64_t zero) {
     SetReading set;
     const uint8_t* at = page + zero;
     const ReadEnd end = ReadSet<HardwareCounter>(read, kind, at, kAllClocks, at + clock_page::kGenerationAt,
@@ -110,8 +143,9 @@ uint64_t TimeSets(const ReaderKind& kind, const uint8_t* page, bool chained, uin
 }
 
 // Always the same image, in both copies in turn.
-uint64_t TimeUpdates(ReaderProtocol protocol, uint8_t* page, const CopyImage& image, uint32_t updates) {
-  return Time(false, updates, [&](uint64_t) {
+template <class Measure>
+void MeasureUpdates(ReaderProtocol protocol, uint8_t* page, const CopyImage& image, Measure& measure) {
+  measure([&](uint64_t) {
     if (protocol == ReaderProtocol::kSeqlock) {
       PublishSeqlock(page, [&] { return image; });
     } else if (protocol == ReaderProtocol::kTwoWindow) {
@@ -121,6 +155,67 @@ uint64_t TimeUpdates(ReaderProtocol protocol, uint8_t* page, const CopyImage& im
     }
     return uint64_t{0};
   });
+}
+
+template <ClockPath kPath, class Measure>
+void MeasurePath(clockid_t id, Measure& measure) {
+  timespec time = {};
+  measure([&](uint64_t zero) {
+    ClockGettime(kPath, id + static_cast<clockid_t>(zero), &time);
+    return static_cast<uint64_t>(ToNanoseconds(time));
+  });
+}
+
+template <class Measure>
+void MeasureKernelPage(const ClockRequest& request, Measure& measure) {
+  uint64_t retries = 0;
+  measure([&](uint64_t zero) [[gnu::always_inline]] {
+    PageReading reading;
+    const Outcome outcome = ReadPageClock(request.page + zero, request.clock, &reading, &retries);
+    return __builtin_expect(outcome.ok(), 1) ? static_cast<uint64_t>(reading.ns) : ~uint64_t{0};
+  });
+}
+
+// A clock of the kernel's, by the path that the subject is; refused where one reading is.
+template <class Measure>
+Outcome MeasureKernelClock(const BenchRequest& bench, Measure& measure) {
+  ClockRequest request = bench.clock;
+  switch (bench.subject) {
+    case BenchSubject::kLibc:
+      request.source = ReadingSource::kLibc;
+      break;
+    case BenchSubject::kSyscall:
+      request.source = ReadingSource::kSyscall;
+      break;
+    case BenchSubject::kKernelPage:
+      request.source = ReadingSource::kPage;
+      break;
+    default:
+      request.source = ReadingSource::kVdso;
+  }
+  const Outcome usable = CheckReading(request);
+  if (!usable.ok()) return usable;
+  PageReading reading;
+  int64_t value = 0;
+  uint64_t retries = 0;
+  const Outcome one = Read(request, &reading, &value, &retries);
+  if (!one.ok()) return one;
+  switch (request.source) {
+    case ReadingSource::kLibc:
+      MeasurePath<ClockPath::kLibc>(request.id, measure);
+      break;
+    case ReadingSource::kSyscall:
+      MeasurePath<ClockPath::kSyscall>(request.id, measure);
+      break;
+    case ReadingSource::kPage:
+      MeasureKernelPage(request, measure);
+      break;
+    case ReadingSource::kVdso:
+    case ReadingSource::kCounter:
+      MeasurePath<ClockPath::kVdso>(request.id, measure);
+      break;
+  }
+  return {};
 }
 
 // One segment in every copy, from now on for as long as the arithmetic can.
@@ -136,40 +231,9 @@ CopyImage Fill(uint8_t* page, const ReaderKind& kind) {
   return image;
 }
 
-}  // namespace
-
-Outcome TimeReads(const BenchRequest& request, uint64_t* cycles) {
-  const Outcome usable = CheckCounter(request.subject == BenchSubject::kRdtscp ? CounterMethod::kRdtscp
-                                                                               : CounterMethod::kFencedRdtsc);
-  if (!usable.ok()) return usable;
-  const bool chained = request.chained;
-  const uint32_t reads = request.reads;
-  switch (request.subject) {
-    case BenchSubject::kRdtsc:
-      *cycles = Time(chained, reads, [](uint64_t) { return Rdtsc(); });
-      return {};
-    case BenchSubject::kFencedRdtsc:
-      *cycles = Time(chained, reads, [](uint64_t) { return FencedRdtsc(); });
-      return {};
-    case BenchSubject::kRdtscp:
-      *cycles = Time(chained, reads, [](uint64_t) { return Rdtscp().cycles; });
-      return {};
-    case BenchSubject::kVdso: {
-      const Outcome vdso = CheckClockPath(ClockPath::kVdso);
-      if (!vdso.ok()) return vdso;
-      timespec time = {};
-      *cycles = Time(chained, reads, [&](uint64_t zero) {
-        ClockGettime(ClockPath::kVdso, static_cast<clockid_t>(CLOCK_MONOTONIC + zero), &time);
-        return static_cast<uint64_t>(time.tv_nsec);
-      });
-      return {};
-    }
-    case BenchSubject::kReader:
-    case BenchSubject::kBareLatch:
-    case BenchSubject::kReadAll:
-    case BenchSubject::kUpdate:
-      break;
-  }
+// A reader or the writer of our page, on a page of its own.
+template <class Measure>
+Outcome MeasureOwnPage(const BenchRequest& request, Measure& measure) {
   // Others are known by what is wrong with them, not by what they cost.
   if (request.reader.generation == ReaderGeneration::kUntagged ||
       request.reader.protocol > ReaderProtocol::kTwoWindow) {
@@ -180,38 +244,110 @@ Outcome TimeReads(const BenchRequest& request, uint64_t* cycles) {
   if (!mapped.ok()) return mapped;
   const CopyImage image = Fill(mapping->bytes(), request.reader);
   const uint8_t* page = mapping->bytes();
-  if (request.subject == BenchSubject::kBareLatch) {
-    *cycles = TimeKind<BareLatchReader>(request.reader, page, chained, reads);
-    return {};
-  }
-  if (request.subject == BenchSubject::kReadAll) {
-    *cycles = TimeSets(request.reader, page, chained, reads);
-  } else if (request.subject == BenchSubject::kUpdate) {
-    *cycles = TimeUpdates(request.reader.protocol, mapping->bytes(), image, reads);
-  } else {
-    switch (request.reader.protocol) {
-      case ReaderProtocol::kSeqlock:
-        *cycles = TimeKind<SeqlockReader>(request.reader, page, chained, reads);
-        break;
-      case ReaderProtocol::kLatch:
-        *cycles = TimeKind<LatchReader>(request.reader, page, chained, reads);
-        break;
-      case ReaderProtocol::kLatchWindow:
-        *cycles = TimeKind<LatchWindowReader>(request.reader, page, chained, reads);
-        break;
-      case ReaderProtocol::kTwoWindow:
-        *cycles = TimeKind<TwoWindowReader>(request.reader, page, chained, reads);
-        break;
-      case ReaderProtocol::kLiteralLatchWindow:
-      case ReaderProtocol::kLiteralTwoWindow:
-        break;
-    }
+  switch (request.subject) {
+    case BenchSubject::kBareLatch:
+      MeasureKind<BareLatchReader>(request.reader, page, measure);
+      return {};
+    case BenchSubject::kReadAll:
+      MeasureSets(request.reader, page, measure);
+      break;
+    case BenchSubject::kUpdate:
+      MeasureUpdates(request.reader.protocol, mapping->bytes(), image, measure);
+      break;
+    default:
+      switch (request.reader.protocol) {
+        case ReaderProtocol::kSeqlock:
+          MeasureKind<SeqlockReader>(request.reader, page, measure);
+          break;
+        case ReaderProtocol::kLatch:
+          MeasureKind<LatchReader>(request.reader, page, measure);
+          break;
+        case ReaderProtocol::kLatchWindow:
+          MeasureKind<LatchWindowReader>(request.reader, page, measure);
+          break;
+        case ReaderProtocol::kTwoWindow:
+          MeasureKind<TwoWindowReader>(request.reader, page, measure);
+          break;
+        case ReaderProtocol::kLiteralLatchWindow:
+        case ReaderProtocol::kLiteralTwoWindow:
+          break;
+      }
   }
   // A read that is refused costs something else. The window only ends: if one more read has a value, all had.
   ClockReading reading;
   uint64_t retries = 0;
   return OutcomeOf(
       FindReader(request.reader)(page, kSlot, page + clock_page::kGenerationAt, {}, {}, &reading, &retries));
+}
+
+template <class Measure>
+Outcome MeasureSubject(const BenchRequest& request, Measure& measure) {
+  const Outcome usable = CheckCounter(request.subject == BenchSubject::kRdtscp ? CounterMethod::kRdtscp
+                                                                               : CounterMethod::kFencedRdtsc);
+  if (!usable.ok()) return usable;
+  switch (request.subject) {
+    case BenchSubject::kEmpty:
+      measure([](uint64_t zero) { return zero; });
+      return {};
+    case BenchSubject::kRdtsc:
+      measure([](uint64_t) { return Rdtsc(); });
+      return {};
+    case BenchSubject::kFencedRdtsc:
+      measure([](uint64_t) { return FencedRdtsc(); });
+      return {};
+    case BenchSubject::kRdtscp:
+      measure([](uint64_t) { return Rdtscp().cycles; });
+      return {};
+    case BenchSubject::kVdso:
+    case BenchSubject::kLibc:
+    case BenchSubject::kSyscall:
+    case BenchSubject::kKernelPage:
+      return MeasureKernelClock(request, measure);
+    case BenchSubject::kReader:
+    case BenchSubject::kBareLatch:
+    case BenchSubject::kReadAll:
+    case BenchSubject::kUpdate:
+      return MeasureOwnPage(request, measure);
+  }
+  __builtin_unreachable();
+}
+
+struct Together {
+  const BenchRequest& request;
+  BenchTiming* timings;
+  Outcome* outcomes;
+};
+
+void TimeOne(size_t thread, void* context) {
+  const auto& together = *static_cast<const Together*>(context);
+  // The timings of others lie in the same cache lines: each is written once, behind its loop.
+  BenchTiming timing;
+  together.outcomes[thread] = TimeReads(together.request, &timing);
+  together.timings[thread] = timing;
+}
+
+}  // namespace
+
+Outcome TimeReads(const BenchRequest& request, BenchTiming* timing) {
+  LoopMeasure measure{request.chained, request.reads, timing};
+  return MeasureSubject(request, measure);
+}
+
+Outcome TimeSingleReads(const BenchRequest& request, int64_t* cycles, size_t count) {
+  SinglesMeasure measure{cycles, count};
+  return MeasureSubject(request, measure);
+}
+
+Outcome TimeReadsTogether(const BenchRequest& request, const int* cpus, size_t count, BenchTiming* timings) {
+  const std::unique_ptr<Outcome[]> outcomes(new (std::nothrow) Outcome[count]);
+  if (outcomes == nullptr) return Outcome::FailedCall("malloc", ENOMEM);
+  Together together{request, timings, outcomes.get()};
+  const Outcome started = RunPinned(cpus, count, TimeOne, &together);
+  if (!started.ok()) return started;
+  for (size_t i = 0; i < count; i++) {
+    if (!outcomes[i].ok()) return outcomes[i];
+  }
+  return {};
 }
 
 }  // namespace latchclock

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "../core/cpu_affinity.h"
-#include "../core/reader_bench.h"
 #include "check.h"
 #include "support.h"
 
@@ -333,99 +332,6 @@ TEST("a run that gets no time ends") {
     StressTally tally;
     CHECK(RunStress(request, &tally).ok());
     CHECK_EQ(tally.kills, 0);
-  }
-}
-
-// ---- timing
-
-uint64_t OneRun(const BenchRequest& request) {
-  uint64_t cycles = 0;
-  CHECK(TimeReads(request, &cycles).ok());
-  return cycles;
-}
-
-// The least of several runs: what else the machine does only makes one longer.
-uint64_t LeastCycles(const BenchRequest& request) {
-  uint64_t least = ~uint64_t{0};
-  for (int i = 0; i < 7; i++) least = std::min(least, OneRun(request));
-  return least;
-}
-
-std::vector<ReaderKind> TimedKinds() {
-  std::vector<ReaderKind> kinds;
-  for (const ReaderProtocol protocol : kSound) {
-    for (const ReaderGeneration generation : {ReaderGeneration::kNone, ReaderGeneration::kTagged}) {
-      for (const bool wide : {false, true}) kinds.push_back({protocol, generation, wide});
-    }
-  }
-  return kinds;
-}
-
-TEST("every subject takes some time, chained or not") {
-  for (uint32_t subject = 0; subject < kBenchSubjects; subject++) {
-    for (const bool chained : {false, true}) {
-      BenchRequest request;
-      request.subject = static_cast<BenchSubject>(subject);
-      request.chained = chained;
-      request.reads = 2'000;
-      uint64_t cycles = 0;
-      const Outcome outcome = TimeReads(request, &cycles);
-      if (outcome.status == Status::kCounterUnsupported || outcome.status == Status::kNoVdso) continue;
-      CHECK(outcome.ok());
-      // A step of the counter is tens of cycles; so many reads take more.
-      CHECK(cycles > 2'000);
-    }
-  }
-}
-
-TEST(
-    "every sound reader can be timed, chained or not, and takes longer than the bare counter that it reads") {
-  constexpr uint32_t kReads = 20'000;
-  for (const bool chained : {false, true}) {
-    for (const ReaderKind& kind : TimedKinds()) {
-      BenchRequest bare;
-      bare.subject = BenchSubject::kRdtsc;
-      BenchRequest request;
-      request.reader = kind;
-      bare.chained = request.chained = chained;
-      bare.reads = request.reads = kReads;
-      // In turns, and more of them where other work has the machine.
-      uint64_t least_bare = ~uint64_t{0}, least = ~uint64_t{0};
-      for (int i = 0; i < 7 || (i < 60 && least <= least_bare); i++) {
-        least_bare = std::min(least_bare, OneRun(bare));
-        least = std::min(least, OneRun(request));
-      }
-      CHECK(least > least_bare);
-    }
-  }
-}
-
-TEST("more reads take longer: the loop is not left out") {
-  for (const ReaderProtocol protocol : kSound) {
-    BenchRequest request;
-    request.reader.protocol = protocol;
-    request.reads = 1'000;
-    const uint64_t few = LeastCycles(request);
-    request.reads = 64'000;
-    CHECK(LeastCycles(request) > 8 * few);
-    request.reads = 0;
-    CHECK(LeastCycles(request) < few);
-  }
-}
-
-TEST("a literal reader is not timed: on a quiet page it has no value") {
-  BenchRequest untagged;
-  untagged.reader.generation = ReaderGeneration::kUntagged;
-  untagged.reads = 10;
-  uint64_t untagged_cycles = 0;
-  CHECK_EQ(TimeReads(untagged, &untagged_cycles).status, Status::kBadArgument);
-  for (const ReaderProtocol protocol : {kLiteralLatchWindow, kLiteralTwoWindow}) {
-    BenchRequest request;
-    request.reader.protocol = protocol;
-    request.reads = 10;
-    uint64_t cycles = 0;
-    CHECK_EQ(TimeReads(request, &cycles).status, Status::kBadArgument);
-    CHECK_EQ(cycles, 0);
   }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { onEachCpu } from '../../lib/checks/bracketing.ts';
 import type { CheckContext } from '../../lib/checks/model.ts';
-import { seededRandom } from '../../lib/checks/random.ts';
+import { seededRandom } from '../../lib/random.ts';
 import { LatchclockError } from '../../lib/errors.ts';
 import type { Addon } from '../../lib/native/addon.ts';
 import { simulatedHost } from '../support/simulated-host.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { seededRandom } from '../../lib/checks/random.ts';
+import { seededRandom } from '../../lib/random.ts';
 import { fitLine } from '../../lib/compare/line-fit.ts';
 
 /** Normal noise by the sum of twelve uniform numbers, seeded. */

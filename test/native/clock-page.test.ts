@@ -314,47 +314,6 @@ describe('pages of hypervisors: on any bytes, native reader and step program end
   });
 });
 
-describe('timing of reads', () => {
-  test.each(Object.keys(BenchSubject) as (keyof typeof BenchSubject)[])(
-    '%s takes longer the more there are',
-    (subject) => {
-      const cycles = (reads: number): number =>
-        addon.timeReads(BenchSubject[subject], ReaderProtocol['two-window'], 1, true, true, reads);
-      cycles(10_000);
-      // The least of some: another process may have had the CPU meanwhile.
-      const least = (reads: number): number => Math.min(...Array.from({ length: 9 }, () => cycles(reads)));
-      expect(least(20_000)).toBeGreaterThan(2 * least(1_000));
-    },
-  );
-});
-
-// ---- Writers
-
-const HEADER: ClockPageHeader = {
-  counter: 'tsc',
-  protocol: 'latch',
-  generationSource: 'page',
-  arithmetic: 'wide',
-  clocks: [...OWN_CLOCKS],
-};
-
-/** An image whose every word is another number, within the bounds that writers keep. */
-function imageOf(seed: bigint): CopyImage {
-  const bytes = new Uint8Array(4096);
-  const view = new DataView(bytes.buffer);
-  COPY_WORDS.forEach(({ field }, index) => {
-    const value = field.endsWith('shift')
-      ? BigInt(30 + index)
-      : (seed * 1_000n + BigInt(index)) * (field.endsWith('fraction') ? 0x11n : 0x1_0001n);
-    view.setBigUint64(COPY_OFFSETS[0][field], value, true);
-  });
-  return decodeClockCopy(bytes, 0);
-}
-
-function wordsOf(image: CopyImage): BigInt64Array {
-  return BigInt64Array.from(COPY_WORDS, ({ value }) => BigInt.asIntN(64, value(image)));
-}
-
 describe('the native writer and the step program leave the same page, update after update', () => {
   const cases = [
     ['seqlock', (image: CopyImage) => seqlockWriter({ image: () => image }), {}],

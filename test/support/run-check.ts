@@ -1,7 +1,7 @@
 import type { Budget } from '../../lib/checks/budget.ts';
 import type { Check, CheckContext, Verdict } from '../../lib/checks/model.ts';
 import { RunMonitor } from '../../lib/checks/monitor.ts';
-import { seededRandom } from '../../lib/checks/random.ts';
+import { seededRandom } from '../../lib/random.ts';
 import { CHECKS } from '../../lib/checks/registry.ts';
 import { openHost } from '../../lib/host/host.ts';
 import { type SimulatedHost, type SimulatedHostOptions, simulatedHost } from './simulated-host.ts';

@@ -516,6 +516,8 @@ function simulatedAddon(
     readPvclockAt: unsimulated,
     publishClockPage: unsimulated,
     timeReads: unsimulated,
+    timeSingleReads: unsimulated,
+    timeReadsTogether: unsimulated,
     latchStress(
       protocol,
       _generation,

@@ -1,4 +1,4 @@
-import { wrapU64 } from '../units.js';
+import { wrapU64 } from './units.js';
 
 /** A seeded source of choices: equal seeds give equal choices. */
 export interface Random {

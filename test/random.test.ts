@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { seededRandom } from '../../lib/checks/random.ts';
+import { seededRandom } from '../lib/random.ts';
 
 test('equal seeds give equal orders', () => {
   fc.assert(
