@@ -1,7 +1,7 @@
 import { LatchclockError } from '../errors.js';
 import type { BenchChange, BenchResult } from './model.js';
 
-export const BENCH_SCHEMA = 'latchclock/bench/1';
+const BENCH_SCHEMA = 'latchclock/bench/1';
 
 /** A figure of an earlier report. */
 export type EarlierResult = Pick<BenchResult, 'path' | 'clock' | 'runtime' | 'threads' | 'medianNs' | 'ciNs'>;

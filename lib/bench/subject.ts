@@ -11,24 +11,24 @@ import {
 import { CLOCK_IDS, type ClockName, PAGE_CLOCKS, type PageClockName } from '../page/posix-clocks.js';
 
 /** The counter itself, read in three ways. */
-export const COUNTER_PATHS = ['rdtsc', 'lfence-rdtsc', 'rdtscp'] as const;
+const COUNTER_PATHS = ['rdtsc', 'lfence-rdtsc', 'rdtscp'] as const;
 
 const OWN_PROTOCOLS = ['seqlock', 'latch', 'latch-window', 'two-window'] as const;
 type OwnProtocol = (typeof OWN_PROTOCOLS)[number];
 
 /** Readers of a page of ours: 128-bit arithmetic but for the narrow ones, with the generation or without. */
-export const READER_PATHS = OWN_PROTOCOLS.flatMap(
+const READER_PATHS = OWN_PROTOCOLS.flatMap(
   (protocol) => [protocol, `${protocol}+gen`, `${protocol}-narrow`, `${protocol}+gen-narrow`] as const,
 );
 
 /** What else is done with a page of ours: every clock and the bound at once, the words of an update, a latch without window. */
-export const PAGE_PATHS = ['read-all', 'update', 'bare-latch'] as const;
+const PAGE_PATHS = ['read-all', 'update', 'bare-latch'] as const;
 
 /** The kernel's clocks: own arithmetic on its page, and the three paths. */
-export const KERNEL_PATHS = ['page', 'vdso', 'libc', 'syscall'] as const;
+const KERNEL_PATHS = ['page', 'vdso', 'libc', 'syscall'] as const;
 
 /** From JavaScript, by the functions' own names; `two-window` is `now()` of a page that a timekeeper keeps. */
-export const JS_PATHS = [
+const JS_PATHS = [
   'now',
   'nowInto',
   'two-window',

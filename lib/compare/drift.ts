@@ -7,7 +7,7 @@ import { fitLine, type LineFit } from './line-fit.js';
 import { lastAtMost } from './timeline.js';
 
 /** The clocks that follow the counter. */
-export const DRIFTING_CLOCKS = ['realtime', 'monotonic', 'monotonic-raw', 'boottime', 'tai'] as const;
+const DRIFTING_CLOCKS = ['realtime', 'monotonic', 'monotonic-raw', 'boottime', 'tai'] as const;
 export type DriftingClock = (typeof DRIFTING_CLOCKS)[number];
 
 /** How far the kernel's clock has gone from the frozen one. */

@@ -22,7 +22,7 @@ const COMPARED = {
   tai: 'tai',
 } as const satisfies Partial<Record<PageClockName, OwnClockName>>;
 export type ComparedClock = keyof typeof COMPARED;
-export const COMPARED_CLOCKS = Object.keys(COMPARED) as ComparedClock[];
+const COMPARED_CLOCKS = Object.keys(COMPARED) as ComparedClock[];
 
 /** A clock of our page beside the kernel's. */
 export interface OwnSample {

@@ -12,7 +12,7 @@ export interface Recording {
   readonly states: readonly RecordedPage[];
 }
 
-export const RECORDING_SCHEMA = 'latchclock/pages/1';
+const RECORDING_SCHEMA = 'latchclock/pages/1';
 
 /** Clocks by their names in a recorded line. */
 const LINE_CLOCKS = {

@@ -20,7 +20,7 @@ export interface UpdateTally {
 const MOST_FAILURES = 4;
 
 /** What an update is called, besides a tick, by the names of {@link UpdateExplanation}. */
-export function namesOf(explanation: UpdateExplanation): string[] {
+function namesOf(explanation: UpdateExplanation): string[] {
   switch (explanation.kind) {
     case 'tick':
       return explanation.steps.map(({ name }) => name);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { onEachCpu } from '../../lib/checks/bracketing.ts';
 import type { CheckContext } from '../../lib/checks/model.ts';
-import { seededRandom } from '../../lib/random.ts';
 import { LatchclockError } from '../../lib/errors.ts';
 import type { Addon } from '../../lib/native/addon.ts';
+import { seededRandom } from '../../lib/random.ts';
 import { simulatedHost } from '../support/simulated-host.ts';
 
 const CPUS = [0, 1, 2, 3];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { seededRandom } from '../../lib/random.ts';
 import { fitLine } from '../../lib/compare/line-fit.ts';
+import { seededRandom } from '../../lib/random.ts';
 
 /** Normal noise by the sum of twelve uniform numbers, seeded. */
 function noiseOf(seed: bigint): () => number {

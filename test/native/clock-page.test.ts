@@ -4,6 +4,8 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createAnonymousPage, createMemfdPage } from '../../lib/host/clock-page-memory.ts';
+import { openMachine } from '../../lib/host/host.ts';
+import { pageClock } from '../../lib/host/kernel-page.ts';
 import { openPageClock } from '../../lib/host/page-clock.ts';
 import {
   BenchSubject,
@@ -314,6 +316,58 @@ describe('pages of hypervisors: on any bytes, native reader and step program end
   });
 });
 
+describe('timing of reads', () => {
+  const kernelPage = pageClock(openMachine().page(), 'monotonic');
+
+  test.each(Object.keys(BenchSubject) as (keyof typeof BenchSubject)[])(
+    '%s takes longer the more there are',
+    (subject) => {
+      const cycles = (reads: number): number =>
+        addon.timeReads(
+          BenchSubject[subject],
+          ReaderProtocol['two-window'],
+          1,
+          true,
+          1,
+          kernelPage,
+          true,
+          reads,
+        ).cycles;
+      cycles(10_000);
+      // The least of some: another process may have had the CPU meanwhile.
+      const least = (reads: number): number => Math.min(...Array.from({ length: 9 }, () => cycles(reads)));
+      expect(least(20_000)).toBeGreaterThan(2 * least(1_000));
+    },
+  );
+});
+
+// ---- Writers
+
+const HEADER: ClockPageHeader = {
+  counter: 'tsc',
+  protocol: 'latch',
+  generationSource: 'page',
+  arithmetic: 'wide',
+  clocks: [...OWN_CLOCKS],
+};
+
+/** An image whose every word is another number, within the bounds that writers keep. */
+function imageOf(seed: bigint): CopyImage {
+  const bytes = new Uint8Array(4096);
+  const view = new DataView(bytes.buffer);
+  COPY_WORDS.forEach(({ field }, index) => {
+    const value = field.endsWith('shift')
+      ? BigInt(30 + index)
+      : (seed * 1_000n + BigInt(index)) * (field.endsWith('fraction') ? 0x11n : 0x1_0001n);
+    view.setBigUint64(COPY_OFFSETS[0][field], value, true);
+  });
+  return decodeClockCopy(bytes, 0);
+}
+
+function wordsOf(image: CopyImage): BigInt64Array {
+  return BigInt64Array.from(COPY_WORDS, ({ value }) => BigInt.asIntN(64, value(image)));
+}
+
 describe('the native writer and the step program leave the same page, update after update', () => {
   const cases = [
     ['seqlock', (image: CopyImage) => seqlockWriter({ image: () => image }), {}],
@@ -544,7 +598,24 @@ describe('bad arguments are refused with the one class', () => {
       () => addon.latchStress(0, 0, true, any(5), Uint32Array.of(0), 1, 1 << 20, 0, 0, 0n, none),
     ],
     ['a window too short', () => addon.latchStress(0, 0, true, 0, Uint32Array.of(0), 1, 5, 0, 0, 0n, none)],
-    ['a reader that cannot be timed', () => addon.timeReads(BenchSubject.reader, 4, 0, true, false, 10)],
+    ['no page of the kernel’s', () => addon.timeReads(BenchSubject.page, 0, 0, true, 1, null, false, 10)],
+    ['a clock that is none', () => addon.timeReads(BenchSubject.vdso, 0, 0, true, 999, null, false, 10)],
+    [
+      'no threads',
+      () => addon.timeReadsTogether(BenchSubject.rdtsc, 0, 0, true, 0, null, new Uint32Array(0), 10),
+    ],
+    [
+      'a CPU that is not there',
+      () => addon.timeReadsTogether(BenchSubject.rdtsc, 0, 0, true, 0, null, Uint32Array.of(4095), 10),
+    ],
+    [
+      'words of another kind',
+      () => addon.timeSingleReads(BenchSubject.rdtsc, 0, 0, true, 0, null, any([1n])),
+    ],
+    [
+      'a reader that cannot be timed',
+      () => addon.timeReads(BenchSubject.reader, 4, 0, true, 1, null, false, 10),
+    ],
   ];
   test.each(calls)('%s', (_, call) => {
     expect(call).toThrow(expect.objectContaining({ name: 'LatchclockError' }));

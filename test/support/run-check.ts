@@ -1,9 +1,9 @@
 import type { Budget } from '../../lib/checks/budget.ts';
 import type { Check, CheckContext, Verdict } from '../../lib/checks/model.ts';
 import { RunMonitor } from '../../lib/checks/monitor.ts';
-import { seededRandom } from '../../lib/random.ts';
 import { CHECKS } from '../../lib/checks/registry.ts';
 import { openHost } from '../../lib/host/host.ts';
+import { seededRandom } from '../../lib/random.ts';
 import { type SimulatedHost, type SimulatedHostOptions, simulatedHost } from './simulated-host.ts';
 
 /** Enough to tell right from wrong on a simulated machine, where a sample costs microseconds. */

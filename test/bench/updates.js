@@ -1,11 +1,8 @@
-// What the timekeeper costs: a reading through a page of one that runs, beside the vDSO and `process.hrtime.bigint()`; one
-// update, by its parts; and updates that are only simulated. Prints tables, or with --json the figures. Ratios of medians
-// within one run: absolute times depend on the machine.
+// What an update of the timekeeper costs, by its parts, and updates that are only simulated; what readings cost tells
+// `latchclock bench`. Prints tables, or with --json the figures. Absolute times depend on the machine.
 
 import { createMemfdPage } from '../../dist/host/clock-page-memory.js';
 import { openMachine } from '../../dist/host/host.js';
-import { ClockPage, openClock, Timekeeper } from '../../dist/index.js';
-import { BenchSubject, ReaderGeneration, ReaderProtocol } from '../../dist/native/addon.js';
 import { OWN_CLOCKS } from '../../dist/page/clock-page.js';
 import { parsePolicy } from '../../dist/smear/custom-policy.js';
 import { Keeper, shiftFor } from '../../dist/timekeeper/keeper.js';
@@ -16,9 +13,6 @@ import { UtcScale, withPlacedLeap } from '../../dist/timekeeper/utc-scale.js';
 import { NO_OFFSETS } from '../../dist/timekeeper/view.js';
 
 const PROTOCOLS = ['two-window', 'latch', 'seqlock'];
-const ROUNDS = 301;
-// Few a round: a round in which this thread is preempted is then one of many.
-const READS = 2_000;
 const UPDATES = 800;
 const SIMULATED = 100_000;
 
@@ -30,94 +24,6 @@ const QUIET = { startUnixSeconds: 0n, startTaiOffset: 37, leaps: [], expires: nu
 function quantile(values, share) {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
-}
-
-/** From JavaScript, in interleaved rounds; ns. */
-async function readings() {
-  const pages = PROTOCOLS.map((protocol) => ClockPage.create(undefined, { protocol }));
-  const timekeepers = [];
-  for (const page of pages) timekeepers.push(await Timekeeper.start({ page }));
-  const out = new BigInt64Array(16);
-  const vdso = openClock('monotonic', { path: 'vdso' });
-  // A latch's and a seqlock's readers wait at corners: what that costs is in their figure.
-  const own = pages.map((page) => page.clock('monotonic', { outOfWindow: 'spin' }));
-  const all = pages.map((page) => page.allClocks({ outOfWindow: 'spin' }));
-  const subjects = {
-    'hrtime.bigint': () => now(),
-    'vdso now()': () => vdso.now(),
-    ...Object.fromEntries(
-      PROTOCOLS.flatMap((protocol, at) => [
-        [`${protocol} now()`, () => own[at].now()],
-        [`${protocol} nowInto()`, () => own[at].nowInto(out)],
-        [`${protocol} read() of all`, () => all[at].read()],
-        [`${protocol} readInto() of all`, () => all[at].readInto(out)],
-      ]),
-    ),
-  };
-  // One loop a subject, so that each is compiled for its own call and not for a mix of all.
-  const loops = Object.entries(subjects).map(([name, read]) => ({
-    name,
-    costs: [],
-    loop: new Function(
-      'read',
-      'count',
-      `let last; for (let i = 0; i < count; i++) last = read(); return last; // ${name}`,
-    ),
-    read,
-  }));
-  for (let round = -30; round < ROUNDS; round++) {
-    for (const { loop, read, costs } of loops) {
-      const start = now();
-      loop(read, READS);
-      const cost = Number(now() - start) / READS;
-      if (round >= 0) costs.push(cost); // the rounds before warm up
-    }
-    // Messages of the timekeepers: their threads do not wait for that.
-    await new Promise((done) => setImmediate(done));
-  }
-  for (const timekeeper of timekeepers) await timekeeper.stop();
-  for (const page of pages) page.close();
-  const reference = quantile(loops[0].costs, 0.5);
-  return loops.map(({ name, costs }) => ({
-    name,
-    ns: quantile(costs, 0.5),
-    ratio: quantile(costs, 0.5) / reference,
-  }));
-}
-
-/** Native loops, in interleaved rounds; ns by the counter's own rate. */
-function nativeReadings(hz) {
-  const subjects = [
-    ['vdso', BenchSubject.vdso, 0],
-    ['lfence-rdtsc', BenchSubject['lfence-rdtsc'], 0],
-    ...Object.entries({
-      reader: 'a read',
-      'read-all': 'a read of all',
-      update: 'the words of an update',
-    }).flatMap(([subject, what]) =>
-      ['two-window', 'latch-window', 'seqlock'].map((name) => [
-        `${name}: ${what}`,
-        BenchSubject[subject],
-        ReaderProtocol[name],
-      ]),
-    ),
-  ].map(([name, subject, protocol]) => ({
-    name,
-    costs: [],
-    arguments: [subject, protocol, ReaderGeneration.none, true],
-  }));
-  for (let round = -30; round < ROUNDS; round++) {
-    for (const { arguments: given, costs } of subjects) {
-      const cycles = addon.timeReads(...given, false, READS) / READS;
-      if (round >= 0) costs.push((cycles / hz) * 1e9);
-    }
-  }
-  const reference = quantile(subjects[0].costs, 0.5);
-  return subjects.map(({ name, costs }) => ({
-    name,
-    ns: quantile(costs, 0.5),
-    ratio: quantile(costs, 0.5) / reference,
-  }));
 }
 
 /** A function that adds what each of its calls takes to `spent.ns`. */
@@ -231,11 +137,8 @@ function simulated() {
   return [...keepers, { name: 'run with a two-window page', updates }];
 }
 
-async function main() {
-  const source = openSource(host);
+function main() {
   const figures = {
-    native: nativeReadings(source.hz),
-    javascript: await readings(),
     updates: PROTOCOLS.map(updateCosts),
     simulated: simulated(),
   };
@@ -244,14 +147,6 @@ async function main() {
     write(JSON.stringify(figures));
     return;
   }
-  const table = (title, rows, reference) => {
-    write(title);
-    for (const { name, ns, ratio } of rows) {
-      write(`  ${name.padEnd(30)} ${ns.toFixed(1).padStart(7)} ns  ${ratio.toFixed(2)} x ${reference}`);
-    }
-  };
-  table('native readers', figures.native, 'vdso');
-  table('from JavaScript, while a timekeeper runs', figures.javascript, 'hrtime.bigint');
   write(`one update, us: median (99 %), ${UPDATES} of them; waiting included in a step`);
   for (const { protocol, source: name, parts, repeated, late, largestErrorNs } of figures.updates) {
     const text = parts
@@ -266,4 +161,4 @@ async function main() {
   for (const { name, updates } of figures.simulated) write(`  ${name.padEnd(30)} ${Math.round(updates)}`);
 }
 
-await main();
+main();
