@@ -4,9 +4,9 @@ import { BUDGETS } from '../../dist/checks/budget.js';
 import { type KeptOptions, type StartKept, startKept } from '../../dist/checks/kept-page.js';
 import type { Check, Verdict } from '../../dist/checks/model.js';
 import { RunMonitor } from '../../dist/checks/monitor.js';
-import { seededRandom } from '../../dist/checks/random.js';
 import { openMachine } from '../../dist/host/host.js';
 import { LatchclockError } from '../../dist/index.js';
+import { seededRandom } from '../../dist/random.js';
 import { OWN_CLOCKS, type OwnClockName } from '../../lib/page/clock-page.ts';
 
 /** Words of a set before its clocks: the counter, the generation, the bound. */
