@@ -36,7 +36,8 @@ export interface DriftResult {
 }
 
 const MOST_POINTS = 1024;
-const LEAST_POINTS = 8;
+/** Fewer make no curve. */
+export const LEAST_STATES = 8;
 
 function cannot(what: string, todo: string): LatchclockError {
   return new LatchclockError('ERR_CANNOT_RUN', what, { where: 'compare --mode free', todo });
@@ -68,13 +69,13 @@ function ofOneClocksource(states: readonly RecordedPage[]): readonly RecordedPag
  * {@link MOST_POINTS} counter readings, evenly spread. At each the kernel's clock is that of the last page that had been
  * seen by then.
  *
- * @throws LatchclockError `ERR_CANNOT_RUN` where the page does not count by the TSC, or the recording is shorter than 8
- *   updates
+ * @throws LatchclockError `ERR_CANNOT_RUN` where the page does not count by the TSC, or the recording has fewer than
+ *   {@link LEAST_STATES} states
  */
 export function driftOf(recorded: readonly RecordedPage[]): DriftResult {
   const states = ofOneClocksource(recorded);
   const [first, last] = [states[0], states.at(-1)];
-  if (first === undefined || last === undefined || states.length < LEAST_POINTS) {
+  if (first === undefined || last === undefined || states.length < LEAST_STATES) {
     throw cannot(`${states.length} states are too few for a curve`, 'let it run for longer');
   }
   const frozen = first.snapshot;

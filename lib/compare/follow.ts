@@ -2,7 +2,7 @@ import type { RecordedPage } from '../host/page-recording.js';
 import { ClockMode, type KernelPageSnapshot, kernelSegment } from '../page/kernel-page.js';
 import { PAGE_CLOCKS, type PageClockName } from '../page/posix-clocks.js';
 import { evaluate } from '../page/segment.js';
-import { maxBigint } from '../units.js';
+import { maxBigint, minBigint } from '../units.js';
 import { type ExplainedUpdate, explainRecording } from './explain.js';
 import type { Recording } from './recording.js';
 import { tallyUpdates, type UpdateTally } from './tally.js';
@@ -51,8 +51,8 @@ export interface FollowResult {
   readonly clocks: readonly FollowedClock[];
   readonly samples: readonly ClockSample[];
   readonly movements: readonly Movement[];
-  /** Least and greatest mult. */
-  readonly mults: readonly [bigint, bigint];
+  /** Least and greatest mult; null without a state. */
+  readonly mults: readonly [bigint, bigint] | null;
   /** Null where the kernel's frequency is not known, or was changed meanwhile. */
   readonly predictedMult: PredictedMult | null;
 }
@@ -160,7 +160,7 @@ export function follow(
     clocks,
     samples,
     movements: updates.flatMap(movementOf),
-    mults: [mults.reduce((a, b) => (a < b ? a : b)), mults.reduce(maxBigint)],
+    mults: mults.length === 0 ? null : [mults.reduce(minBigint), mults.reduce(maxBigint)],
     predictedMult: predicted === null ? null : { mult: predicted, as, other: mults.length - as },
   };
 }

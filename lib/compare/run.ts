@@ -9,7 +9,7 @@ import { ClockMode } from '../page/kernel-page.js';
 import { cycleInterval, hzOfCoarseResolution } from '../page/kernel-update.js';
 import { CLOCK_IDS, PAGE_CLOCKS } from '../page/posix-clocks.js';
 import { frequencyHz } from '../page/segment.js';
-import { type DriftResult, driftOf } from './drift.js';
+import { type DriftResult, driftOf, LEAST_STATES } from './drift.js';
 import { type FollowResult, follow, predictMult } from './follow.js';
 import { compareOwnPage, type OwnPageResult } from './own-page.js';
 import type { Recording } from './recording.js';
@@ -38,7 +38,8 @@ export interface CompareOptions {
 /** What one of the modes found. */
 export type CompareFinding =
   | { readonly mode: 'follow'; readonly follow: FollowResult }
-  | { readonly mode: 'free'; readonly follow: FollowResult; readonly drift: DriftResult }
+  /** `drift` is null where the run was interrupted before there was a curve. */
+  | { readonly mode: 'free'; readonly follow: FollowResult; readonly drift: DriftResult | null }
   | { readonly mode: 'page'; readonly own: OwnPageResult }
   | { readonly mode: 'against'; readonly reference: ReferenceResult };
 
@@ -196,9 +197,11 @@ function judgeRecording(
   mode: 'follow' | 'free',
   found: FollowResult,
   states: readonly RecordedPage[],
+  interrupted: boolean,
 ): CompareFinding {
   if (mode === 'follow') return { mode, follow: found };
-  return { mode, follow: found, drift: driftOf(states) };
+  const isEnough = !interrupted || states.length >= LEAST_STATES;
+  return { mode, follow: found, drift: isEnough ? driftOf(states) : null };
 }
 
 /** A comparison whose options have been checked: nothing has been measured yet. */
@@ -272,7 +275,7 @@ export function prepareCompare(host: Host, options: CompareOptions): PreparedCom
       run: async () => {
         const found = follow(replay, null, null);
         return report(
-          judgeRecording(mode, found, replay.states),
+          judgeRecording(mode, found, replay.states, false),
           holdsOf(found) && found.tally.explained > 0,
           {
             kernel: replay.kernel,
@@ -288,18 +291,27 @@ export function prepareCompare(host: Host, options: CompareOptions): PreparedCom
     run: async () => {
       const hz = hzOf(host);
       const before = settingOf(host);
-      const { states, vdso } = await record(host, span, watch(span, mode, options), hz);
+      const over = watch(span, mode, options);
+      const { states, vdso } = await record(host, span, over, hz);
       const [first] = states;
-      if (first === undefined || states.length < 2) {
+      if (states.length < 2 && !over.interrupted) {
         throw new LatchclockError('ERR_CANNOT_RUN', `no update was seen: ${states.length} states`, {
           where: `compare --mode ${mode}`,
           todo: 'let it run for longer, or on a machine that is less busy',
         });
       }
-      const found = follow({ states, hz }, vdso, predictionOf(host, hz, first, before));
-      return report(judgeRecording(mode, found, states), holdsOf(found) && found.tally.explained > 0, {
-        recording: { kernel: release(), hz, states },
-      });
+      const found = follow(
+        { states, hz },
+        vdso,
+        first === undefined ? null : predictionOf(host, hz, first, before),
+      );
+      return report(
+        judgeRecording(mode, found, states, over.interrupted),
+        holdsOf(found) && found.tally.explained > 0,
+        {
+          recording: { kernel: release(), hz, states },
+        },
+      );
     },
   };
 }

@@ -91,7 +91,8 @@ function environmentLines({ environment, method }: BenchReport, style: TextStyle
     `${rounds} rounds each; the loop (${native.loop.toFixed(1)} ns native, ${js.loop.toFixed(1)} ns JavaScript) and, of ` +
     `single reads, the bracket (${native.bracket.toFixed(1)} and ${js.bracket.toFixed(1)} ns) are subtracted, ` +
     `which is too much where they overlap the read; the counter moves in steps of ${granularityNs.toFixed(1)} ns`;
-  return [verdict, columns(style, [5, 12], rows), columns(style, [], [[colors.dim(how)]])].join('\n');
+  const told = trials === 0 ? [] : [columns(style, [], [[colors.dim(how)]])];
+  return [verdict, columns(style, [5, 12], rows), ...told].join('\n');
 }
 
 function skipLines({ skipped }: BenchReport, style: TextStyle): string {

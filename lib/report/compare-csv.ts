@@ -19,7 +19,7 @@ function rowsOf(finding: CompareFinding): { heads: readonly string[]; rows: read
     case 'free':
       return {
         heads: ['seconds', 'cycles', 'clock', 'drift_ns'],
-        rows: finding.drift.clocks.flatMap(({ id, points }) =>
+        rows: (finding.drift?.clocks ?? []).flatMap(({ id, points }) =>
           points.map(({ seconds, cycles, ns }) => [seconds, cycles, id, ns]),
         ),
       };

@@ -30,7 +30,7 @@ export function curveOf({
       };
     }
     case 'free': {
-      const monotonic = finding.drift.clocks.find(({ id }) => id === 'monotonic');
+      const monotonic = finding.drift?.clocks.find(({ id }) => id === 'monotonic');
       return {
         title: 'monotonic: kernel time less the frozen page, ns',
         points: (monotonic?.points ?? []).map(({ seconds, ns }) => ({ seconds, ns })),

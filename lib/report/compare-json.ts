@@ -23,6 +23,7 @@ function findingJson(finding: CompareFinding) {
         details: { ...details, mults, predictedMult },
       };
       if (finding.mode === 'follow') return { ...common, clocks };
+      if (finding.drift === null) return { ...common, clocks: [] };
       const { seconds, frozenPpm } = finding.drift;
       return { ...common, clocks: finding.drift.clocks.map(driftJson), free: { seconds, frozenPpm } };
     }

@@ -30,6 +30,11 @@ function table(
   return columns(style, widths, [heads.map((head) => style.colors.dim(head)), ...rows]);
 }
 
+function multText(mults: FollowResult['mults']): string {
+  if (mults === null) return 'none was seen';
+  return mults[0] === mults[1] ? `${mults[0]} throughout` : `from ${mults[0]} to ${mults[1]}`;
+}
+
 function updateLines({ tally, mults, predictedMult }: FollowResult, style: TextStyle): string {
   const { explained, unexplained, unobserved, asPredicted, multChanges, named } = tally;
   const red = (text: string): string => style.colors.bold(style.colors.red(text));
@@ -45,7 +50,7 @@ function updateLines({ tally, mults, predictedMult }: FollowResult, style: TextS
       `${count(asPredicted)} as the page before predicts, ${count(multChanges)} with a change of mult` +
         (steps.length === 0 ? '' : `; ${steps.join(', ')}`),
     ],
-    [' mult', mults[0] === mults[1] ? `${mults[0]} throughout` : `from ${mults[0]} to ${mults[1]}`],
+    [' mult', multText(mults)],
   ];
   if (predictedMult !== null) {
     const { mult, as, other } = predictedMult;
@@ -110,16 +115,17 @@ function allanLines({ allan }: ClockDrift, style: TextStyle): string {
   ].join('\n');
 }
 
-function driftLines(drift: DriftResult, style: TextStyle): string {
+function driftLines(drift: DriftResult | null, style: TextStyle): string {
+  if (drift === null) return 'interrupted before there was a curve';
   const rows = drift.clocks.map(({ id, maxAbsNs, fit }) => [` ${id}`, short(maxAbsNs), ...fitCells(fit)]);
-  const heads = [' clock', 'farthest, ns', 'frequency, ppm', 'phase, ns', 'off the line, ns'];
+  const heads = [' clock', 'farthest, ns', 'frequency, ppm', 'phase, ns', 'off it, ns'];
   const monotonic = drift.clocks.find(({ id }) => id === 'monotonic') as ClockDrift;
   const head =
     `frozen for ${drift.seconds.toFixed(1)} s at ${drift.frozenPpm.toFixed(4)} ppm against the counter’s own rate; ` +
     '± is 95 %, for residuals as they are correlated';
   return [
     columns(style, [], [[head]]),
-    table(style, [14, 12, 19, 17], heads, rows),
+    table(style, [14, 12, 17, 15], heads, rows),
     '',
     allanLines(monotonic, style),
   ].join('\n');
