@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "../core/cpu_affinity.h"
 #include "check.h"
 #include "support.h"
 
@@ -21,14 +20,6 @@ constexpr uint64_t kLongWindow = uint64_t{1} << 38;
 constexpr uint64_t kShortWindow = uint64_t{1} << 17;
 
 constexpr ReaderProtocol kSound[] = {kSeqlock, kLatch, kLatchWindow, kTwoWindow};
-
-// Two, if there are so many.
-std::vector<int> Cpus() {
-  std::vector<int> cpus;
-  CHECK(GetCpuAffinity(&cpus).ok());
-  if (cpus.size() > 2) cpus.resize(2);
-  return cpus;
-}
 
 bool HasWindow(ReaderProtocol protocol) { return protocol != kSeqlock && protocol != kLatch; }
 
@@ -69,7 +60,7 @@ std::vector<ReaderKind> SoundKinds() {
 }
 
 TEST("updates at the full rate leave sound readers only whole values, in the window where there is one") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   for (const ReaderKind& kind : SoundKinds()) {
     StressRequest request = Request(kind.protocol, kUpdate, cpus);
     request.reader = kind;
@@ -91,7 +82,7 @@ TEST("updates at the full rate leave sound readers only whole values, in the win
 }
 
 TEST("a writer that stalls half-way leaves whole values; only seqlock's readers wait for it") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   for (const ReaderKind& kind : SoundKinds()) {
     StressRequest request = Request(kind.protocol, kWriterStalled, cpus);
     request.reader = kind;
@@ -117,7 +108,7 @@ TEST("a writer that stalls half-way leaves whole values; only seqlock's readers 
 }
 
 TEST("where no writer comes in time a window refuses, and without one the values are outside") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   for (const ReaderKind& kind : SoundKinds()) {
     StressRequest request = Request(kind.protocol, kWindowExpired, cpus);
     request.reader = kind;
@@ -139,7 +130,7 @@ TEST("where no writer comes in time a window refuses, and without one the values
 }
 
 TEST("a counter behind the base is refused by a window, and taken for the base without one") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   for (const ReaderKind& kind : SoundKinds()) {
     StressRequest request = Request(kind.protocol, kCounterBehind, cpus);
     request.reader = kind;
@@ -160,7 +151,7 @@ TEST("a writer that is killed anywhere, and followed by the next, leaves no wron
 #if defined(__SANITIZE_THREAD__)
   SKIP("ThreadSanitizer's own locks may be held in a child that is killed; the plain build kills");
 #endif
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   for (const ReaderProtocol protocol : kSound) {
     StressRequest request = Request(protocol, kWriterKilled, cpus);
     request.kills = protocol == kLatchWindow && !kSanitized ? 1'000 : 100;
@@ -189,7 +180,7 @@ TEST("the moments of death end with the time given") {
 #if defined(__SANITIZE_THREAD__)
   SKIP("ThreadSanitizer's own locks may be held in a child that is killed; the plain build kills");
 #endif
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   StressRequest request = Request(kLatchWindow, kWriterKilled, cpus);
   request.kills = ~uint32_t{0};
   request.most_cycles = kShort;
@@ -198,7 +189,7 @@ TEST("the moments of death end with the time given") {
 }
 
 TEST("literal-latch-window is caught without a value where the window has expired") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   for (const StressHazard hazard : {kWindowExpired, kCounterBehind}) {
     const StressTally tally = Run(Request(kLiteralLatchWindow, hazard, cpus));
     CHECK(tally.missing > 0);
@@ -208,7 +199,7 @@ TEST("literal-latch-window is caught without a value where the window has expire
 }
 
 TEST("literal-two-window is caught with wrong values under updates, and without any on a quiet page") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   const StressTally busy = Run(Request(kLiteralTwoWindow, kUpdate, cpus));
   CHECK(busy.torn + busy.missing + busy.outside + busy.backwards > 0);
   const StressTally quiet = Run(Request(kLiteralTwoWindow, kWindowExpired, cpus));
@@ -242,7 +233,7 @@ uint64_t SumOf(const std::vector<uint64_t>& counts) {
 }
 
 TEST("latencies are those of the reads that began while the writer stood: one of a seqlock to each stall") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   StressRequest request = Request(kSeqlock, kWriterStalled, cpus);
   request.most_cycles *= 3;
   std::vector<uint64_t> latencies(kLatencyBuckets, 0);
@@ -264,7 +255,7 @@ TEST("latencies are those of the reads that began while the writer stood: one of
 }
 
 TEST("a writer that is not in a stall has no latencies counted") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   StressRequest request = Request(kLatchWindow, kUpdate, cpus);
   std::vector<uint64_t> latencies(kLatencyBuckets, 0);
   request.latencies = latencies.data();
@@ -274,7 +265,7 @@ TEST("a writer that is not in a stall has no latencies counted") {
 }
 
 TEST("a seqlock's readers wait for a writer that stalls, a latch's do not") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   StressRequest request = Request(kSeqlock, kWriterStalled, cpus);
   request.most_cycles *= 3;
   CHECK(Run(request).waited > 0);
@@ -283,7 +274,7 @@ TEST("a seqlock's readers wait for a writer that stalls, a latch's do not") {
 }
 
 TEST("one CPU is enough, and readers on one CPU may be several") {
-  std::vector<int> cpus = Cpus();
+  std::vector<int> cpus = AllowedCpus(2);
   cpus.resize(1);
   const StressTally one = Run(Request(kLatchWindow, kUpdate, cpus));
   CHECK_EQ(one.torn + one.missing + one.outside, 0);
@@ -294,7 +285,7 @@ TEST("one CPU is enough, and readers on one CPU may be several") {
 }
 
 TEST("what cannot be run is refused: no CPU, a CPU that is not there, a window too short or too long") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   const auto refused = [](const StressRequest& request) {
     StressTally tally;
     const Outcome outcome = RunStress(request, &tally);
@@ -325,7 +316,7 @@ TEST("what cannot be run is refused: no CPU, a CPU that is not there, a window t
 }
 
 TEST("a run that gets no time ends") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   for (const StressHazard hazard : {kUpdate, kWriterStalled, kWindowExpired, kCounterBehind, kWriterKilled}) {
     StressRequest request = Request(kLatchWindow, hazard, cpus);
     request.most_cycles = 0;

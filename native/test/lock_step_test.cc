@@ -10,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "../core/cpu_affinity.h"
 #include "../core/pinned_threads.h"
 #include "../core/reading.h"
 #include "check.h"
@@ -67,12 +66,6 @@ namespace {
 constexpr uint64_t kForEver = ~uint64_t{0};
 constexpr size_t kNoReading = ~size_t{0};
 constexpr uint32_t kFirstSeq = 6;  // the count of the page before all scripted readings
-
-std::vector<int> AllowedCpus() {
-  std::vector<int> cpus;
-  CHECK(GetCpuAffinity(&cpus).ok());
-  return cpus;
-}
 
 LockStepRequest Request(ReadingSource source, const std::vector<int>& cpus, uint64_t reads) {
   LockStepRequest request = {};

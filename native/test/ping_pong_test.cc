@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "../core/counter.h"
-#include "../core/cpu_affinity.h"
 #include "../core/pinned_threads.h"
 #include "check.h"
 #include "support.h"
@@ -90,12 +89,6 @@ namespace latchclock::test {
 namespace {
 
 constexpr uint64_t kForEver = ~uint64_t{0};
-
-std::vector<int> AllowedCpus() {
-  std::vector<int> cpus;
-  CHECK(GetCpuAffinity(&cpus).ok());
-  return cpus;
-}
 
 // Each round on made-up counters takes three readings: here, there, here; one comes before all rounds.
 TEST("a made-up offset comes out between bounds that are as far apart as the round trip") {

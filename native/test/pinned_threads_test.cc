@@ -33,12 +33,6 @@ int CreateOneOfFew(pthread_t* thread, void* (*run)(void*), void* argument) {
 namespace latchclock::test {
 namespace {
 
-std::vector<int> AllowedCpus() {
-  std::vector<int> cpus;
-  CHECK(GetCpuAffinity(&cpus).ok());
-  return cpus;
-}
-
 // What comes from outside is blocked, and what the thread's own instructions raise is not. No thread can
 // block the first two, and the two below SIGRTMIN are the libc's.
 bool OnlyFaultsAreUnblocked() {

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <vector>
 
-#include "../core/cpu_affinity.h"
 #include "check.h"
 #include "support.h"
 
@@ -14,14 +13,6 @@ namespace {
 using enum ReaderProtocol;
 
 constexpr ReaderProtocol kSound[] = {kSeqlock, kLatch, kLatchWindow, kTwoWindow};
-
-// Two, if there are so many.
-std::vector<int> Cpus() {
-  std::vector<int> cpus;
-  CHECK(GetCpuAffinity(&cpus).ok());
-  if (cpus.size() > 2) cpus.resize(2);
-  return cpus;
-}
 
 uint64_t OneRun(const BenchRequest& request) {
   BenchTiming timing;
@@ -165,7 +156,7 @@ TEST("single reads take at least what their bracket takes") {
 }
 
 TEST("threads that read together have a timing each; one that cannot be pinned is told") {
-  const std::vector<int> cpus = Cpus();
+  const std::vector<int> cpus = AllowedCpus(2);
   std::vector<BenchTiming> timings(cpus.size());
   const BenchRequest request = Moving(BenchSubject::kReader);
   CHECK(TimeReadsTogether(request, cpus.data(), cpus.size(), timings.data()).ok());

@@ -10,7 +10,16 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "../core/cpu_affinity.h"
+
 namespace latchclock::test {
+
+std::vector<int> AllowedCpus(size_t most) {
+  std::vector<int> cpus;
+  if (!GetCpuAffinity(&cpus).ok()) abort();
+  if (cpus.size() > most) cpus.resize(most);
+  return cpus;
+}
 
 bool AnswerInKernelsPlace(int number, int error_number) {
   sock_filter program[] = {

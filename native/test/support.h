@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "../core/kernel_page.h"
 
@@ -16,6 +17,9 @@ inline constexpr bool kSanitized = true;
 #else
 inline constexpr bool kSanitized = false;
 #endif
+
+// The CPUs that the calling thread may run on, at most so many of them.
+std::vector<int> AllowedCpus(size_t most = SIZE_MAX);
 
 // The same numbers in every run (splitmix64).
 class Random {
