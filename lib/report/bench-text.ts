@@ -53,7 +53,7 @@ function ratioLines({ ratios }: BenchReport, style: TextStyle): string {
   const head = [' ratio, of the same rounds', 'clock', 'median', '95 %'].map((text) =>
     style.colors.dim(text),
   );
-  return columns(style, [37, CLOCK_WIDTH, 7], [head, ...rows]);
+  return columns(style, [38, CLOCK_WIDTH, 7], [head, ...rows]);
 }
 
 function changeLines(changes: readonly BenchChange[] | null, style: TextStyle): string {

@@ -45,6 +45,11 @@ const COMMANDS: [string, ...string[]][] = [
   ['which', 'L=0.5', 'L+1000=0.488'],
 ];
 
+test('the picture of the README is what `smear plan` draws', () => {
+  const { out } = latchclock('smear', 'plan', '--leap', '2016-12-31', '--format', 'svg');
+  expect(readFileSync(join(ROOT, 'docs/smear-plan.svg'), 'utf8')).toBe(out);
+});
+
 describe.each(COMMANDS)('smear %s', (...command) => {
   test.each([['2016-12-31'], ['-2030-12-31']])('follows the schema for %s', (leap) => {
     const json = smearJson(...command, '--leap', leap);
