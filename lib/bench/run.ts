@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { isLatchclockError, LatchclockError, type LatchclockErrorCode } from '../errors.js';
 import { chooseCpus } from '../host/cpus.js';
 import { type Host, summarizeHost } from '../host/host.js';
+import { CounterMethod } from '../native/addon.js';
 import { CLOCK_NAMES, type ClockName } from '../page/posix-clocks.js';
 import { type Random, seededRandom } from '../random.js';
 import { isU64 } from '../units.js';
@@ -286,7 +287,8 @@ export interface PreparedBench {
  * Takes the options of a run apart, so that a mistake is found before anything is measured.
  *
  * @throws LatchclockError `ERR_BAD_ARGUMENT` for an unknown clock or path, threads or rounds out of range, a CPU outside the
- *   affinity, a seed that is no unsigned 64-bit integer, or an earlier report that timed something else
+ *   affinity, a seed that is no unsigned 64-bit integer, or an earlier report that timed something else;
+ *   `ERR_COUNTER_DISABLED` where this thread cannot read the counter
  */
 export function prepareBench(host: Host, options: BenchOptions): PreparedBench {
   const quick = options.quick === true;
@@ -314,6 +316,8 @@ export function prepareBench(host: Host, options: BenchOptions): PreparedBench {
       `run ${options.earlier.chained ? 'with' : 'without'} --latency`,
     );
   }
+  // Throws the reason: nothing is timed without it, and functions of others would raise a signal.
+  host.addon.readCounter(CounterMethod['lfence-rdtsc']);
   const wanted = subjectsOf(paths, clocks);
   if (wanted.length === 0) throw bad('no path has one of these clocks', 'paths, clocks', 'see --help');
   const plan = {

@@ -163,7 +163,9 @@ class Tally {
 
 /** Which clocks can be compared: tai where the kernel has a TAI offset, and it is ours. */
 function comparable(addon: Addon, own: BigInt64Array): OwnPageResult['left'] {
-  const kernel = addon.adjtimex().taiOffsetSeconds;
+  const kernel = orNull(() => addon.adjtimex().taiOffsetSeconds);
+  if (kernel === null)
+    return [{ clock: 'tai', reason: "the kernel's TAI offset is not told: adjtimex is refused" }];
   const of = (clock: OwnClockName): bigint => own[3 + OWN_CLOCKS.indexOf(clock)] as bigint;
   const ours = (of('tai') - of('sane-realtime')) / 1_000_000_000n;
   if (BigInt(kernel) === ours) return [];

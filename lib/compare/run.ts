@@ -1,7 +1,7 @@
 import { release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLatchclockError, LatchclockError } from '../errors.js';
-import { type Host, type HostSummary, kernelCounterHz, summarizeHost } from '../host/host.js';
+import { type Host, type HostSummary, kernelCounterHz, orNull, summarizeHost } from '../host/host.js';
 import { type RecordedPage, startRecording } from '../host/page-recording.js';
 import { referencePath } from '../host/reference-path.js';
 import { ClockPath } from '../native/addon.js';
@@ -10,7 +10,7 @@ import { cycleInterval, hzOfCoarseResolution } from '../page/kernel-update.js';
 import { CLOCK_IDS, PAGE_CLOCKS } from '../page/posix-clocks.js';
 import { frequencyHz } from '../page/segment.js';
 import { type DriftResult, driftOf, LEAST_STATES } from './drift.js';
-import { type FollowResult, follow, predictMult } from './follow.js';
+import { type FollowResult, type FrequencySetting, follow, predictMult } from './follow.js';
 import { compareOwnPage, type OwnPageResult } from './own-page.js';
 import type { Recording } from './recording.js';
 import { compareReference, openReference, type ReferenceResult } from './reference.js';
@@ -170,20 +170,26 @@ async function record(
   return { states: states.slice(0, most), vdso: refused ? null : vdso };
 }
 
-/** The mult that the kernel's frequency makes; null where the setting changed meanwhile. */
-function predictionOf(host: Host, hz: number, first: RecordedPage, before: string): bigint | null {
-  if (settingOf(host) !== before || first.snapshot.main.mode !== ClockMode.tsc) return null;
+/** The kernel's frequency setting; null where a sandbox refuses to tell. */
+function settingOf({ addon }: Host): FrequencySetting | null {
+  return orNull(() => addon.adjtimex());
+}
+
+/** The mult that the setting makes; null where it changed meanwhile, or is not told. */
+function predictionOf(
+  hz: number,
+  first: RecordedPage | undefined,
+  before: FrequencySetting | null,
+  after: FrequencySetting | null,
+): bigint | null {
+  if (first?.snapshot.main.mode !== ClockMode.tsc || before === null || after === null) return null;
+  if (before.frequency !== after.frequency || before.tickUs !== after.tickUs) return null;
   const { main, raw } = first.snapshot;
-  return predictMult(host.addon.adjtimex(), hz, first.snapshot, cycleInterval(hz, raw.mult, main.shift));
+  return predictMult(after, hz, first.snapshot, cycleInterval(hz, raw.mult, main.shift));
 }
 
 function counterHzOf([first]: readonly RecordedPage[]): number | null {
   return first?.snapshot.main.mode === ClockMode.tsc ? frequencyHz(first.snapshot.raw) : null;
-}
-
-function settingOf({ addon }: Host): string {
-  const { frequency, tickUs } = addon.adjtimex();
-  return `${frequency},${tickUs}`;
 }
 
 function holdsOf({ tally, clocks }: FollowResult): boolean {
@@ -300,11 +306,7 @@ export function prepareCompare(host: Host, options: CompareOptions): PreparedCom
           todo: 'let it run for longer, or on a machine that is less busy',
         });
       }
-      const found = follow(
-        { states, hz },
-        vdso,
-        first === undefined ? null : predictionOf(host, hz, first, before),
-      );
+      const found = follow({ states, hz }, vdso, predictionOf(hz, first, before, settingOf(host)));
       return report(
         judgeRecording(mode, found, states, over.interrupted),
         holdsOf(found) && found.tally.explained > 0,

@@ -1,7 +1,7 @@
 import { cpSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ROOT, runProgram } from '../support/run-cli.ts';
+import { BIN, ROOT, runProgram } from '../support/run-cli.ts';
 import { checksOf, compile, INSPECT, temporaryFolder, VALIDATE } from './place.ts';
 
 const folder = temporaryFolder();
@@ -21,6 +21,16 @@ describe('a process whose counter is disabled (PR_TSC_SIGSEGV)', () => {
     expect(checks['clock.paths']?.status).toBe('skip');
     expect(checks['vdso.image']?.status).toBe('pass');
     expect(checks['page.faults']?.status).toBe('pass');
+  });
+
+  test.each([
+    ['compare', '--for', '300ms'],
+    ['compare', '--mode', 'page'],
+    ['bench', '--quick'],
+  ])('is told what %s %s lacks', (...command) => {
+    const { code, err } = runProgram(process.execPath, [BIN, ...command], environment);
+    expect(code).toBe(3);
+    expect(err).toMatch(/^latchclock: [^\n]*PR_[^\n]*\n$/);
   });
 
   test('can be inspected', () => {

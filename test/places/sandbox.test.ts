@@ -55,6 +55,17 @@ describe('a filter that refuses the clock system calls', () => {
     },
   );
 
+  test.each([
+    ['compare', '--for', '300ms'],
+    ['compare', '--mode', 'free', '--for', '300ms'],
+    ['compare', '--mode', 'page', '--for', '300ms'],
+    ['bench', '--quick', '--rounds', '5', '--paths', 'vdso,syscall', '--clocks', 'monotonic'],
+  ])('%s %s %s works without them', (...command) => {
+    const { code, out } = refused(EPERM, CLOCKS, [BIN, ...command]);
+    expect(code).toBe(0);
+    if (command[0] === 'bench') expect(out).toMatch(/^skipped\n syscall .*EPERM/m);
+  });
+
   test("the kernel's page is proved by the vDSO, and the proof says so", () => {
     const checks = checksOf(refused(EPERM, CLOCKS, [...VALIDATE, '--only', 'page.layout']));
     expect(checks['page.layout']).toMatchObject({
