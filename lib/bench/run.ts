@@ -1,19 +1,19 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { isLatchclockError, LatchclockError, type LatchclockErrorCode } from '../errors.js';
+import { isLatchclockError, LatchclockError } from '../errors.js';
 import { chooseCpus } from '../host/cpus.js';
 import { type Host, summarizeHost } from '../host/host.js';
 import { CounterMethod } from '../native/addon.js';
 import { CLOCK_NAMES, type ClockName } from '../page/posix-clocks.js';
-import { type Random, seededRandom } from '../random.js';
+import { seededRandom } from '../random.js';
 import { isU64 } from '../units.js';
 import { changesBetween, type EarlierReport } from './earlier.js';
-import { judgeEnvironment, readCpuTimes, readLoad, type Spread } from './environment.js';
+import { judgeEnvironment, readCpuTimes, readLoad } from './environment.js';
 import { JsReads } from './javascript.js';
-import type { BenchRatio, BenchReport, BenchResult, BenchSkip } from './model.js';
-import { distributionOf, medianInterval, medianOf } from './statistics.js';
+import type { BenchReport, BenchSkip } from './model.js';
+import { type Collected, ratiosOf, resultsOf, spreadOf } from './results.js';
+import { medianOf } from './statistics.js';
 import { BENCH_PATHS, nativeArguments, type Subject, subjectName, subjectsOf } from './subject.js';
 import type { TrialPlan, TrialResult } from './trial.js';
-import type { TrialNews } from './trial-process.js';
+import { runInProcess } from './trial-child.js';
 
 export interface BenchOptions {
   /** Clocks of the kernel; default {@link DEFAULT_CLOCKS}, with `quick` fewer. */
@@ -54,11 +54,6 @@ const AMOUNTS = {
 const LEAST_ROUNDS = 5;
 const MOST_ROUNDS = 100_000;
 const MOST_DEFAULT_THREADS = 4;
-/** Longer than any trial takes; one that hangs is ended. */
-const TRIAL_LIMIT_MS = 600_000;
-
-const TRIAL = new URL('../../dist/bench/trial-process.js', import.meta.url);
-
 function bad(what: string, where: string, todo: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, { where, todo });
 }
@@ -105,177 +100,6 @@ async function refusalOf(host: Host, subject: Subject, functions: JsReads): Prom
       return 'the package was not built for this machine';
     return `it fails: ${error instanceof Error ? error.message : String(error)}`;
   }
-}
-
-/** Runs a trial in a process of its own; null if it was interrupted. */
-function runInProcess(plan: TrialPlan, signal: AbortSignal | undefined): Promise<TrialResult | null> {
-  return new Promise((resolve, reject) => {
-    const child: ChildProcess = fork(TRIAL, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-    let said = '';
-    child.stderr?.on('data', (bytes: Buffer) => {
-      said = (said + bytes.toString()).slice(-500);
-    });
-    let news: TrialNews | null = null;
-    const end = (): boolean => child.kill('SIGKILL');
-    const limit = setTimeout(end, TRIAL_LIMIT_MS);
-    signal?.addEventListener('abort', end, { once: true });
-    child.once('message', (message: TrialNews) => {
-      news = message;
-    });
-    child.once('error', reject);
-    child.once('close', (code, by) => {
-      clearTimeout(limit);
-      signal?.removeEventListener('abort', end);
-      if (signal?.aborted === true) resolve(null);
-      else if (news !== null && 'result' in news) resolve(news.result);
-      else if (news !== null && news.code !== '') {
-        const { code: reason, what, where } = news;
-        reject(new LatchclockError(reason as LatchclockErrorCode, what, { where: `a trial: ${where}` }));
-      } else {
-        reject(
-          new LatchclockError('ERR_CANNOT_RUN', `a trial ended without a result (${by ?? code})`, {
-            where: news?.what ?? said.trim(),
-            todo: 'report this if it happens again',
-          }),
-        );
-      }
-    });
-    if (signal?.aborted === true) end();
-    else child.send(plan);
-  });
-}
-
-/** The rounds of one subject, a row a trial, each less the loop of its round. */
-type Rounds = readonly (readonly number[])[];
-
-function netOf(costs: readonly number[], empty: readonly number[]): number[] {
-  return costs.map((cost, round) => cost - (empty[round] as number));
-}
-
-function flat(rounds: Rounds): number[] {
-  return rounds.flat();
-}
-
-/** What is told as a ratio of the same rounds: the path by that of the second, of the same clock where both have one. */
-const RATIOS: readonly {
-  runtime: Subject['runtime'];
-  path: string;
-  by: string;
-  byRuntime?: Subject['runtime'];
-}[] = [
-  { runtime: 'native', path: 'syscall', by: 'vdso' },
-  { runtime: 'native', path: 'libc', by: 'vdso' },
-  { runtime: 'native', path: 'page', by: 'vdso' },
-  { runtime: 'native', path: 'vdso', by: 'lfence-rdtsc' },
-  ...['seqlock', 'latch', 'latch-window', 'two-window'].flatMap((path) =>
-    [path, `${path}+gen`].map((one) => ({ runtime: 'native' as const, path: one, by: 'lfence-rdtsc' })),
-  ),
-  { runtime: 'native', path: 'two-window', by: 'vdso' },
-  ...[
-    'now',
-    'nowInto',
-    'two-window',
-    'process.hrtime',
-    'performance.now',
-    'Date.now',
-    'microtime.now',
-    'nano-time',
-  ].map((path) => ({ runtime: 'js' as const, path, by: 'process.hrtime.bigint' })),
-];
-
-/** Clocks that are one for every subject with it: the counter, and functions that have one clock alone. */
-const ANY_CLOCK: readonly string[] = ['lfence-rdtsc', 'process.hrtime.bigint'];
-
-interface Collected {
-  readonly subjects: readonly Subject[];
-  readonly trials: readonly TrialResult[];
-  readonly random: Random;
-}
-
-function roundsOf({ trials }: Collected, at: number, runtime: Subject['runtime']): Rounds {
-  return trials.map(({ costs, empty }) => netOf(costs[at] as number[], empty[runtime].costs));
-}
-
-function ratiosOf(collected: Collected): BenchRatio[] {
-  const { subjects, random } = collected;
-  return RATIOS.flatMap(({ runtime, path, by }) =>
-    subjects.flatMap((subject, at) => {
-      if (subject.path !== path || subject.runtime !== runtime) return [];
-      const isBase = (one: Subject): boolean =>
-        one.path === by && one.runtime === runtime && (ANY_CLOCK.includes(by) || one.clock === subject.clock);
-      const base = subjects.findIndex(isBase);
-      if (base === -1) return [];
-      const [above, below] = [roundsOf(collected, at, runtime), roundsOf(collected, base, runtime)];
-      const rounds = above.map((row, trial) =>
-        row.map((cost, round) => cost / (below[trial]?.[round] as number)),
-      );
-      return [
-        {
-          name: `${path}/${by}`,
-          clock: subject.clock,
-          runtime,
-          threads: 1,
-          median: medianOf(flat(rounds)),
-          ci: medianInterval(rounds, random),
-        },
-      ];
-    }),
-  );
-}
-
-async function resultsOf(collected: Collected, threads: readonly number[]): Promise<BenchResult[]> {
-  const { subjects, trials, random } = collected;
-  const results: BenchResult[] = [];
-  for (const [at, subject] of subjects.entries()) {
-    const { runtime } = subject;
-    if (threads.includes(1)) {
-      const rounds = roundsOf(collected, at, runtime);
-      const bracket = medianOf(trials.flatMap(({ empty }) => empty[runtime].singles));
-      results.push({
-        ...subject,
-        threads: 1,
-        medianNs: medianOf(flat(rounds)),
-        ciNs: medianInterval(rounds, random),
-        single: await distributionOf(
-          trials.flatMap(({ singles }) => singles[at] as number[]),
-          bracket,
-        ),
-      });
-    }
-    for (const [row, count] of threads.filter((one) => one > 1).entries()) {
-      const loop = medianOf(trials.flatMap(({ empty }) => empty[runtime].costs));
-      const rounds = trials.flatMap(({ together }) => {
-        const costs = together[row]?.[at] ?? null;
-        return costs === null ? [] : [costs.map((cost) => cost - loop)];
-      });
-      if (rounds.length === 0) continue;
-      results.push({
-        ...subject,
-        threads: count,
-        medianNs: medianOf(flat(rounds)),
-        ciNs: medianInterval(rounds, random),
-        single: null,
-      });
-    }
-  }
-  return results;
-}
-
-/** How far apart the medians of trials are, of the subject that they differ most in; null with one trial. */
-function spreadOf(collected: Collected): Spread | null {
-  if (collected.trials.length < 2) return null;
-  const spreads = collected.subjects.map((subject, at): Spread => {
-    const medians = roundsOf(collected, at, subject.runtime)
-      .map(medianOf)
-      .toSorted((a, b) => a - b);
-    const middle = medianOf(medians);
-    // One trial of many may have had a neighbour: the medians in between are what tells of the machine.
-    const cut = Math.floor(medians.length / 4);
-    const width = (medians.at(-1 - cut) as number) - (medians[cut] as number);
-    // Of what takes next to nothing the loop's own noise is all.
-    return { share: middle < 1 ? 0 : width / middle, subject: subjectName(subject) };
-  });
-  return spreads.reduce((most, one) => (one.share > most.share ? one : most));
 }
 
 /** A run whose options have been checked: nothing has been measured yet. */
