@@ -507,7 +507,8 @@ TEST("no copy is torn, or older than the one before, while a writer rewrites the
       last = n;
       const uint64_t ns = WithLimit(reading.cycles, words.cycle_last, words.max_cycles, words.mult,
                                     words.shift, words.scaled_ns);
-      if (!CHECK_EQ(reading.ns, n * uint64_t{1'000'000'000} + ns)) break;
+      // A sum of such words wraps at 64 bits, and may come out negative.
+      if (!CHECK_EQ(static_cast<uint64_t>(reading.ns), n * uint64_t{1'000'000'000} + ns)) break;
     }
   }
   if (std::thread::hardware_concurrency() < 2) SKIP("one CPU: reader and writer never ran at the same time");
