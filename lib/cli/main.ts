@@ -33,7 +33,8 @@ export async function main(arguments_: readonly string[]): Promise<ExitCode> {
   };
   const program = new Command('latchclock')
     .description(
-      "Reads and validates this host's time-stamp counter, POSIX clocks, vDSO and kernel clock page.",
+      "Validates this host's time-stamp counter, POSIX clocks, vDSO and kernel clock page, compares simulated with kernel " +
+        'time, and benchmarks every path to a clock.',
     )
     .version(TOOL.version)
     .exitOverride()

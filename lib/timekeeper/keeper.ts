@@ -250,7 +250,7 @@ export class Keeper {
     const { previous } = this.#options;
     const at = now + lead;
     const target = sample.monotonic;
-    const progress = this.#begun(sample, previous ?? this.#placeholder(sample, at));
+    const progress = this.#begun(sample, previous ?? this.#emptyStanding(sample, at));
     if (previous === null) {
       const start = { shared: scaledAt(target, at), raw: scaledAt(sample.raw, at) };
       return this.#follow(progress, sample, at, start, steer, {
@@ -540,7 +540,7 @@ export class Keeper {
   }
 
   /** What stands before the first standing: nothing that anybody can read. */
-  #placeholder(sample: SourceSample, at: bigint): Standing {
+  #emptyStanding(sample: SourceSample, at: bigint): Standing {
     const slope = { scaledNs: 0n, mult: 1n };
     return {
       ...{ base: at, end: at, shift: this.#options.shift, generation: sample.generation },
