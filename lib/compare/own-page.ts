@@ -115,7 +115,7 @@ const SETS_A_TURN = 64;
 const MOST_KEPT = 20_000;
 
 /** Collects what is compared. */
-class Tally {
+export class OwnPageTally {
   readonly clocks: OwnClockTally[];
   samples: OwnSample[] = [];
   readonly sets = { compared: 0, acrossUpdate: 0, refused: 0 };
@@ -126,6 +126,10 @@ class Tally {
     this.clocks = ids.map((id) => ({ id, samples: 0, maxAbsNs: 0n, beyond: 0 }));
   }
 
+  /**
+   * A reading of all clocks ({@link PAGE_SET_WORDS} words) beside the kernel's: its clock then lay from the first to the
+   * second value.
+   */
   add(words: BigInt64Array, kernelAt: (clock: ComparedClock) => readonly [bigint, bigint]): void {
     const cycles = wrapU64(words[0] as bigint);
     const boundNs = words[2] as bigint;
@@ -196,7 +200,7 @@ export async function compareOwnPage(host: Host, isOver: () => boolean): Promise
       const words = new BigInt64Array(PAGE_SET_WORDS);
       all.readInto(words);
       const left = comparable(host.addon, words);
-      const tally = new Tally(COMPARED_CLOCKS.filter((id) => left.every(({ clock }) => clock !== id)));
+      const tally = new OwnPageTally(COMPARED_CLOCKS.filter((id) => left.every(({ clock }) => clock !== id)));
       do {
         for (let i = 0; i < SETS_A_TURN; i++) {
           const end = kernel.begin();
