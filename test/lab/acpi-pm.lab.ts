@@ -1,0 +1,3 @@
+import { notByTsc } from './not-by-tsc.ts';
+
+notByTsc('acpi-pm', ['clocksource=acpi_pm'], 'acpi_pm');

@@ -1,0 +1,171 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { LATCHCLOCK } from './image.ts';
+import { type Boot, type CommandResult, Machine } from './machine.ts';
+import type { Noted, Observation } from './observation.ts';
+import { differences, type Said, type Verdicts } from './verdicts.ts';
+
+/** Limits of commands in seconds: some ten times what they take here. */
+const QUICK_SEC = 60;
+const RUN_SEC = 600;
+const BOOT_LIMIT_MS = 120_000;
+const TEST_LIMIT_MS = 700_000;
+const SETTLE_LIMIT_MS = 40_000;
+
+/** Of a kernel: `[6, 12]`. */
+export type Version = readonly [number, number];
+
+/** How a variation boots: `clocksource` is what the kernel must end up with. */
+export type Variation = Pick<Boot, 'cpus' | 'atOnce' | 'parameters'> & {
+  clocksource: (version: Version) => string;
+};
+
+/** A booted guest, as the tests of one variation see it. */
+export class Guest {
+  readonly kernel: string;
+  readonly version: Version;
+  readonly #machine: Machine;
+  readonly #observation: Observation;
+
+  constructor(machine: Machine, kernel: string, version: Version, observation: Observation) {
+    this.#machine = machine;
+    this.kernel = kernel;
+    this.version = version;
+    this.#observation = observation;
+  }
+
+  /** Runs the command line, behind `within` (a program that starts others), which is none at first. */
+  latchclock(arguments_: readonly string[], within: readonly string[] = []): Promise<CommandResult> {
+    return this.#machine.run([...within, ...LATCHCLOCK, ...arguments_], RUN_SEC);
+  }
+
+  clocksource(): Promise<string> {
+    return clocksourceOf(this.#machine);
+  }
+
+  /**
+   * Runs `validate --quick`, holds each verdict to what may be, and notes them for the table under `column`.
+   * Gives the report, as JSON.
+   */
+  async validate(column: string, expected: Verdicts, { only, within }: Selection): Promise<Report> {
+    const select = only === undefined ? [] : ['--only', only];
+    const ran = await this.latchclock(['validate', '--quick', '--format', 'json', ...select], within);
+    const report = parsed<Report>(ran);
+    this.#observation.verdicts[column] = Object.fromEntries(
+      report.checks.map(({ id, status }) => [id, status]),
+    );
+    expect(differences(report.checks, expected)).toEqual([]);
+    // The exit code says what the worst verdict is.
+    expect(ran.code).toBe(report.checks.some(({ status }) => status === 'fail') ? 1 : 0);
+    expect(report.host.kernel).toMatch(new RegExp(`^${this.version.join('\\.')}\\.`));
+    return report;
+  }
+
+  /** Notes how a command ended, for the table. */
+  note(column: string, command: Noted, { code }: CommandResult): void {
+    this.#observation.exits[column] = { ...this.#observation.exits[column], [command]: code };
+  }
+}
+
+/** What of `validate` is run, and behind which program. */
+export interface Selection {
+  only?: string;
+  within?: readonly string[];
+}
+
+/** Of the JSON of `validate`, what is looked at. */
+export interface Report {
+  host: { kernel: string; clocksource: { current: string }; timeNamespace: boolean; privileged: boolean };
+  checks: (Said & { advice: string | null; evidence: Record<string, unknown> })[];
+}
+
+/** One check of a report. */
+export function check(report: Report, id: string): Report['checks'][number] {
+  const found = report.checks.find((one) => one.id === id);
+  if (found === undefined) throw new Error(`no check ${id}`);
+  return found;
+}
+
+/** The JSON that a command printed; an error with all that it said if it did not. */
+export function parsed<Document>({ how, code, out, err }: CommandResult): Document {
+  try {
+    return JSON.parse(out) as Document;
+  } catch {
+    throw new Error(`${how} ${code}, and no JSON: ${out.slice(0, 500)}\n${err}`);
+  }
+}
+
+/** Boots each of the lab's kernels in a variation, for the tests that `tests` registers; ends it after them. */
+export function inEachKernel(name: string, variation: Variation, tests: (guest: () => Guest) => void): void {
+  const lab = inject('lab');
+  describe.each(lab.kernels)(`$name, ${name}`, (kernel) => {
+    let machine: Machine | undefined;
+    let guest: Guest | undefined;
+    const observation: Observation = {
+      kernel: kernel.name,
+      clocksource: {},
+      verdicts: {},
+      exits: {},
+    };
+
+    beforeAll(async () => {
+      const console = join(lab.consoles, `${kernel.name}-${name}.log`);
+      const { clocksource, ...boot } = variation;
+      machine = await Machine.boot({ ...boot, kernel: kernel.image, initramfs: lab.initramfs, console });
+      const version = versionOf(await readFile(machine, '/proc/sys/kernel/osrelease'));
+      observation.clocksource[name] = await settled(machine, clocksource(version));
+      guest = new Guest(machine, kernel.name, version, observation);
+    }, BOOT_LIMIT_MS + SETTLE_LIMIT_MS);
+
+    afterAll(async () => {
+      await machine?.end();
+      mkdirSync(lab.results, { recursive: true });
+      writeFileSync(join(lab.results, `${kernel.name}-${name}.json`), JSON.stringify(observation));
+    });
+
+    tests(() => {
+      if (guest === undefined) throw new Error('the guest did not boot');
+      return guest;
+    });
+  });
+}
+
+/** Whether a kernel is of a version or later. */
+export function atLeast(version: Version, [major, minor]: Version): boolean {
+  return version[0] > major || (version[0] === major && version[1] >= minor);
+}
+
+/** A test with a guest's time. */
+export function slowTest(claim: string, body: () => Promise<void>): void {
+  test(claim, body, TEST_LIMIT_MS);
+}
+
+function clocksourceOf(machine: Machine): Promise<string> {
+  return readFile(machine, '/sys/devices/system/clocksource/clocksource0/current_clocksource');
+}
+
+async function readFile(machine: Machine, path: string): Promise<string> {
+  const { out, err } = await machine.run(['cat', path], QUICK_SEC);
+  expect(err).toBe('');
+  return out.trim();
+}
+
+function versionOf(release: string): Version {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
+  return [Number(major), Number(minor)];
+}
+
+/** Waits until a clocksource is the current one: kernels try `tsc-early` first, and refine the TSC for a second. */
+async function settled(machine: Machine, expected: string): Promise<string> {
+  const deadline = performance.now() + SETTLE_LIMIT_MS;
+  for (;;) {
+    const current = await clocksourceOf(machine);
+    if (current === expected || performance.now() > deadline) {
+      expect(current).toBe(expected);
+      return current;
+    }
+    await sleep(200);
+  }
+}

@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process';
+
+/** The lab cannot run here: not a fault of what it tests. Says what is missing and what to do. */
+export class CannotRun extends Error {}
+
+const LIMIT_MS = 300_000;
+const MOST_BYTES = 1 << 30;
+
+export interface ProgramOptions {
+  cwd?: string;
+  input?: Uint8Array | string;
+  environment?: NodeJS.ProcessEnv;
+}
+
+/** What a program prints on standard output. Throws {@link CannotRun} with its complaint when it fails. */
+export function outputOf(
+  program: string,
+  arguments_: readonly string[],
+  options: ProgramOptions = {},
+): Buffer {
+  const { status, stdout, stderr, error } = spawnSync(program, arguments_, {
+    cwd: options.cwd,
+    input: options.input,
+    env: { ...process.env, ...options.environment, LC_ALL: 'C' },
+    timeout: LIMIT_MS,
+    maxBuffer: MOST_BYTES,
+  });
+  if (error !== undefined) throw new CannotRun(`${program}: ${error.message}`);
+  if (status !== 0)
+    throw new CannotRun(`${program} ${arguments_.join(' ')}: exit ${status}\n${stderr}`.trimEnd());
+  return stdout;
+}
+
+/** Whether a program can be started. */
+export function hasProgram(program: string): boolean {
+  return spawnSync(program, ['--version'], { timeout: LIMIT_MS }).error === undefined;
+}

@@ -1,0 +1,85 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { type Mirror, machineMirror } from './apt.ts';
+import { makeInitramfs } from './image.ts';
+import { debianKernels, type Kernel, ownKernel } from './kernels.ts';
+import type { Observation } from './observation.ts';
+import { CannotRun } from './programs.ts';
+import { provideQemu } from './qemu.ts';
+import { tableText } from './table.ts';
+
+/** What the lab's tests are given. */
+interface Lab {
+  kernels: Kernel[];
+  initramfs: string;
+  /** Folders: of the guests' consoles, which are kept, and of what they showed. */
+  consoles: string;
+  results: string;
+  quick: boolean;
+}
+
+/** What was asked for on the command line, in `LATCHCLOCK_LAB` as JSON. */
+interface Asked {
+  quick: boolean;
+  /** Images of one's own, instead of Debian's kernels. */
+  kernels: string[];
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    lab: Lab;
+  }
+}
+
+const CANNOT_RUN = 3;
+
+/** Fetches and makes what guests are booted from; afterwards prints the table of what they showed. */
+export default function setup(project: TestProject): () => void {
+  const asked = JSON.parse(process.env['LATCHCLOCK_LAB'] ?? '{"quick":false,"kernels":[]}') as Asked;
+  const cache =
+    process.env['LATCHCLOCK_LAB_CACHE'] ??
+    join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'latchclock-lab');
+  const say = (text: string): void => {
+    process.stderr.write(`${text}\n`);
+  };
+  try {
+    const lab = prepare(asked, cache, say);
+    project.provide('lab', lab);
+    return () => {
+      const observations = readdirSync(lab.results).map(
+        (file) => JSON.parse(readFileSync(join(lab.results, file), 'utf8')) as Observation,
+      );
+      process.stdout.write(`\n${tableText(observations)}\n`);
+      rmSync(lab.initramfs);
+    };
+  } catch (error) {
+    if (!(error instanceof CannotRun)) throw error;
+    say(`the lab cannot run here: ${error.message}`);
+    process.exit(CANNOT_RUN);
+  }
+}
+
+function prepare(asked: Asked, cache: string, say: (text: string) => void): Lab {
+  const folder = (name: string): string => join(cache, name);
+  const [consoles, results] = [folder('consoles'), folder('results')];
+  rmSync(results, { recursive: true, force: true });
+  for (const path of [consoles, results]) mkdirSync(path, { recursive: true });
+
+  let found: Mirror | null = null;
+  const mirror = (): Mirror => {
+    found ??= machineMirror();
+    return found;
+  };
+  say('the lab: QEMU');
+  provideQemu(mirror, cache);
+  say('the lab: kernels');
+  const all = asked.kernels.length > 0 ? asked.kernels.map(ownKernel) : debianKernels(mirror(), cache);
+  const kernels = asked.quick ? [...new Set([all[0], all.at(-1)])].filter((one) => one !== undefined) : all;
+  say('the lab: what the guests run');
+  const initramfs = folder(`initramfs-${process.pid}.cpio`);
+  makeInitramfs(initramfs);
+  say(`the lab: ${kernels.map(({ name, image }) => `${name} (${image})`).join(', ')}`);
+  return { kernels, initramfs, consoles, results, quick: asked.quick };
+}

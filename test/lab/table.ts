@@ -1,0 +1,2 @@
+import type { Observation } from './observation.ts';
+export const tableText = (o: Observation[]) => JSON.stringify(o);

@@ -1,0 +1,3 @@
+import { notByTsc } from './not-by-tsc.ts';
+
+notByTsc('tsc-unstable', ['tsc=unstable'], 'hpet');
