@@ -65,6 +65,10 @@ function findEvents(observations: readonly Observation[]): string[] {
     if (after.sleptNs - before.sleptNs > 1_000_000_000n) {
       events.push(`the machine slept for ${formatNs(Number(after.sleptNs - before.sleptNs))}`);
     }
+    const [from, to] = [before.clocksource, after.clocksource];
+    if (from !== null && to !== null && from !== to) {
+      events.push(`the kernel changed its clocksource from ${from} to ${to}`);
+    }
   }
   return events;
 }
@@ -139,7 +143,8 @@ const stability: Check = {
         reason: `${seen}, straight; but ${events[0]}`,
         bound,
         evidence,
-        advice: 'Figures of this run may span two hosts: run it again.',
+        advice:
+          'Figures of this run may be of two hosts, or of two clocksources: see the kernel log, and run it again.',
       };
     }
     return {

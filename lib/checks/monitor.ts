@@ -12,6 +12,8 @@ export interface Observation {
   sleptNs: bigint;
   /** The pvclock page's version and rate; null where the kernel maps none. A hypervisor rewrites it on migration. */
   pvclock: { version: number; mul: bigint; tscShift: number } | null;
+  /** What the kernel counts by; null where `/sys` does not tell. */
+  clocksource: string | null;
 }
 
 const INTERVAL_MS = 200;
@@ -46,6 +48,7 @@ export class RunMonitor {
           pvclock === null
             ? null
             : { version: pvclock.version, mul: pvclock.mul, tscShift: pvclock.tscShift },
+        clocksource: this.host.clocksource().current,
       };
     });
     if (observation !== null) this.observations.push(observation);

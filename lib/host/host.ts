@@ -13,7 +13,7 @@ import { readVdso, type VdsoImage } from './vdso.js';
 
 /**
  * The running machine. What does not change while a process lives is read once, on first use; a failure is
- * remembered and thrown again. Every function throws LatchclockError only.
+ * remembered and thrown again. The clocksource is read each time: a kernel gives one up when it finds it false. Every function throws LatchclockError only.
  */
 export interface Host {
   readonly addon: Addon;
@@ -46,7 +46,7 @@ export function openHost(addon: Addon, files: HostFiles): Host {
     addon,
     files,
     counter: once(() => readCounterFacts(addon)),
-    clocksource: once(() => readClocksourceFacts(files)),
+    clocksource: () => readClocksourceFacts(files),
     namespace: once(() => readTimeNamespaceFacts(files)),
     vdso: once(() => readVdso(addon, files)),
     page: once(() => findKernelPage(addon, files)),

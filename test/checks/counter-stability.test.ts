@@ -19,6 +19,7 @@ function observe(
       anchor: { before: cycles - 100n, ns, after: cycles + 100n },
       sleptNs: 0n,
       pvclock: null,
+      clocksource: 'tsc',
       ...edit(index),
     };
   });
@@ -79,6 +80,25 @@ describe('counter.stability', () => {
     const verdict = await judge(slept);
     expect(verdict).toMatchObject({ status: 'warn' });
     expect(verdict.reason).toContain('slept');
+  });
+
+  test('tells when the kernel took another clocksource, with a jump and without', async () => {
+    const given = (index: number): Partial<Observation> => ({ clocksource: index < 5 ? 'tsc' : 'hpet' });
+    const event = 'the kernel changed its clocksource from tsc to hpet';
+    const straight = await judge(observe(() => 0n, given));
+    expect(straight).toMatchObject({ status: 'warn', evidence: { events: [event] } });
+    expect(straight.reason).toContain(event);
+    const jumped = await judge(observe((index) => (index >= 5 ? 1_000_000n : 0n), given));
+    expect(jumped).toMatchObject({ status: 'fail' });
+    expect(jumped.reason).toContain(event);
+  });
+
+  test('a clocksource that is not told is no change', async () => {
+    const silent = observe(
+      () => 0n,
+      (index) => ({ clocksource: index < 5 ? 'tsc' : null }),
+    );
+    expect(await judge(silent)).toMatchObject({ status: 'pass' });
   });
 
   test('skips with fewer than three observations', async () => {

@@ -1,6 +1,7 @@
 import { release } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { LatchclockError } from '../../lib/errors.ts';
+import type { HostFiles } from '../../lib/host/files.ts';
 import { kernelCounterHz, openHost, orNull, summarizeHost } from '../../lib/host/host.ts';
 import { type SimulatedHostOptions, simulatedHost } from '../support/simulated-host.ts';
 
@@ -10,7 +11,7 @@ function open(options: SimulatedHostOptions = {}) {
 }
 
 describe('a host', () => {
-  test('reads each thing once, on first use', () => {
+  test('reads what does not change once, on first use', () => {
     const { addon, files } = simulatedHost();
     const calls: string[] = [];
     const vdsoBase = () => {
@@ -24,9 +25,22 @@ describe('a host', () => {
     expect(host.page()).toBe(first);
     expect(calls).toHaveLength(count);
     expect(host.counter()).toBe(host.counter());
-    expect(host.clocksource()).toBe(host.clocksource());
     expect(host.namespace()).toBe(host.namespace());
     expect(host.vdso()).toBe(host.vdso());
+  });
+
+  test('reads the clocksource each time: a kernel changes it under a process', () => {
+    const { addon, files } = simulatedHost();
+    let current = 'tsc';
+    const changing: HostFiles = {
+      ...files,
+      read: (path, mostBytes) =>
+        path.endsWith('/current_clocksource') ? Buffer.from(`${current}\n`) : files.read(path, mostBytes),
+    };
+    const host = openHost(addon, changing);
+    expect(host.clocksource().current).toBe('tsc');
+    current = 'hpet';
+    expect(host.clocksource().current).toBe('hpet');
   });
 
   test('remembers a failure and throws the same again', () => {

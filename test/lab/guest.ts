@@ -53,6 +53,7 @@ export class Guest {
     const select = only === undefined ? [] : ['--only', only];
     const ran = await this.latchclock(['validate', '--quick', '--format', 'json', ...select], within);
     const report = parsed<Report>(ran);
+    this.#observation.clocksource[column] = report.host.clocksource.current ?? 'not told';
     this.#observation.verdicts[column] = Object.fromEntries(
       report.checks.map(({ id, status }) => [id, status]),
     );
@@ -77,7 +78,12 @@ export interface Selection {
 
 /** Of the JSON of `validate`, what is looked at. */
 export interface Report {
-  host: { kernel: string; clocksource: { current: string }; timeNamespace: boolean; privileged: boolean };
+  host: {
+    kernel: string;
+    clocksource: { current: string | null };
+    timeNamespace: boolean;
+    privileged: boolean;
+  };
   checks: (Said & { advice: string | null; evidence: Record<string, unknown> })[];
 }
 
@@ -105,6 +111,7 @@ export function inEachKernel(name: string, variation: Variation, tests: (guest: 
     let guest: Guest | undefined;
     const observation: Observation = {
       kernel: kernel.name,
+      release: '',
       clocksource: {},
       verdicts: {},
       exits: {},
@@ -114,8 +121,9 @@ export function inEachKernel(name: string, variation: Variation, tests: (guest: 
       const console = join(lab.consoles, `${kernel.name}-${name}.log`);
       const { clocksource, ...boot } = variation;
       machine = await Machine.boot({ ...boot, kernel: kernel.image, initramfs: lab.initramfs, console });
-      const version = versionOf(await readFile(machine, '/proc/sys/kernel/osrelease'));
-      observation.clocksource[name] = await settled(machine, clocksource(version));
+      observation.release = await readFile(machine, '/proc/sys/kernel/osrelease');
+      const version = versionOf(observation.release);
+      await settled(machine, clocksource(version));
       guest = new Guest(machine, kernel.name, version, observation);
     }, BOOT_LIMIT_MS + SETTLE_LIMIT_MS);
 
@@ -158,13 +166,13 @@ function versionOf(release: string): Version {
 }
 
 /** Waits until a clocksource is the current one: kernels try `tsc-early` first, and refine the TSC for a second. */
-async function settled(machine: Machine, expected: string): Promise<string> {
+async function settled(machine: Machine, expected: string): Promise<void> {
   const deadline = performance.now() + SETTLE_LIMIT_MS;
   for (;;) {
     const current = await clocksourceOf(machine);
     if (current === expected || performance.now() > deadline) {
       expect(current).toBe(expected);
-      return current;
+      return;
     }
     await sleep(200);
   }

@@ -22,8 +22,12 @@ export function provideQemu(mirror: () => Mirror, folder: string): void {
   archive.install(NEEDED, 'bookworm-backports');
 }
 
-function qemuMajor(): number | null {
-  if (!hasProgram('qemu-system-x86_64')) return null;
+/** `QEMU 10.0.2`. */
+export function qemuVersion(): string {
   const told = `${outputOf('qemu-system-x86_64', ['--version'])}`;
-  return Number(/version (\d+)\./.exec(told)?.[1] ?? 0);
+  return `QEMU ${/version ([\d.]+)/.exec(told)?.[1] ?? 'of unknown version'}`;
+}
+
+function qemuMajor(): number | null {
+  return hasProgram('qemu-system-x86_64') ? Number.parseInt(qemuVersion().slice('QEMU '.length), 10) : null;
 }

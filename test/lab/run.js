@@ -28,7 +28,9 @@ function file(value, before) {
 }
 
 const { quick, kernel, only, write } = new Command('npm run test:lab --')
-  .description("boot real kernels under QEMU's emulation, and hold latchclock's verdicts on them to what they must be")
+  .description(
+    "boot real kernels under QEMU's emulation, and hold latchclock's verdicts on them to what they must be",
+  )
   .option('--quick', `the oldest and the newest kernel, and ${QUICK_VARIATIONS.join(' and ')}`)
   .option('--kernel <file>', "a vmlinuz of one's own instead of Debian's kernels; can be repeated", file)
   .option('--only <variation>', `one of ${variations.join(', ')}; can be repeated`, variation)

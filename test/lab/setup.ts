@@ -3,12 +3,13 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { type Mirror, machineMirror } from './apt.ts';
+import { writeTable } from './document.ts';
 import { makeInitramfs } from './image.ts';
 import { debianKernels, type Kernel, ownKernel } from './kernels.ts';
 import type { Observation } from './observation.ts';
 import { CannotRun } from './programs.ts';
-import { provideQemu } from './qemu.ts';
-import { tableText } from './table.ts';
+import { provideQemu, qemuVersion } from './qemu.ts';
+import { tableOf, tableText } from './table.ts';
 
 /** What the lab's tests are given. */
 interface Lab {
@@ -25,6 +26,8 @@ interface Asked {
   quick: boolean;
   /** Images of one's own, instead of Debian's kernels. */
   kernels: string[];
+  /** Whether the table goes into the document. */
+  write: boolean;
 }
 
 declare module 'vitest' {
@@ -37,7 +40,9 @@ const CANNOT_RUN = 3;
 
 /** Fetches and makes what guests are booted from; afterwards prints the table of what they showed. */
 export default function setup(project: TestProject): () => void {
-  const asked = JSON.parse(process.env['LATCHCLOCK_LAB'] ?? '{"quick":false,"kernels":[]}') as Asked;
+  const asked = JSON.parse(
+    process.env['LATCHCLOCK_LAB'] ?? '{"quick":false,"kernels":[],"write":false}',
+  ) as Asked;
   const cache =
     process.env['LATCHCLOCK_LAB_CACHE'] ??
     join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'latchclock-lab');
@@ -51,8 +56,13 @@ export default function setup(project: TestProject): () => void {
       const observations = readdirSync(lab.results).map(
         (file) => JSON.parse(readFileSync(join(lab.results, file), 'utf8')) as Observation,
       );
-      process.stdout.write(`\n${tableText(observations)}\n`);
       rmSync(lab.initramfs);
+      const table = tableOf(
+        observations,
+        lab.kernels.map(({ name }) => name),
+      );
+      process.stdout.write(`\n${tableText(table)}\n`);
+      if (asked.write) writeTable(table, observations, qemuVersion());
     };
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
