@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -129,7 +129,6 @@ export function inEachKernel(name: string, variation: Variation, tests: (guest: 
 
     afterAll(async () => {
       await machine?.end();
-      mkdirSync(lab.results, { recursive: true });
       writeFileSync(join(lab.results, `${kernel.name}-${name}.json`), JSON.stringify(observation));
     });
 

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { startVitest } from 'vitest/node';
 
 const ENDING = '.lab.ts';
@@ -34,7 +34,13 @@ const { quick, kernel, only, write } = new Command('npm run test:lab --')
   .option('--quick', `the oldest and the newest kernel, and ${QUICK_VARIATIONS.join(' and ')}`)
   .option('--kernel <file>', "a vmlinuz of one's own instead of Debian's kernels; can be repeated", file)
   .option('--only <variation>', `one of ${variations.join(', ')}; can be repeated`, variation)
-  .option('--write', 'put the table into docs/lab.md')
+  .addOption(
+    new Option('--write', 'put the table of a whole run into docs/lab.md').conflicts([
+      'quick',
+      'kernel',
+      'only',
+    ]),
+  )
   .addHelpText('after', '\nExit: 0 all as expected, 1 not, 2 wrong usage, 3 cannot run here.')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .parse()

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -56,7 +56,6 @@ export default function setup(project: TestProject): () => void {
       const observations = readdirSync(lab.results).map(
         (file) => JSON.parse(readFileSync(join(lab.results, file), 'utf8')) as Observation,
       );
-      rmSync(lab.initramfs);
       const table = tableOf(
         observations,
         lab.kernels.map(({ name }) => name),
@@ -72,24 +71,24 @@ export default function setup(project: TestProject): () => void {
 }
 
 function prepare(asked: Asked, cache: string, say: (text: string) => void): Lab {
-  const folder = (name: string): string => join(cache, name);
-  const [consoles, results] = [folder('consoles'), folder('results')];
-  rmSync(results, { recursive: true, force: true });
-  for (const path of [consoles, results]) mkdirSync(path, { recursive: true });
-
+  const consoles = join(cache, 'consoles');
+  mkdirSync(consoles, { recursive: true });
   let found: Mirror | null = null;
   const mirror = (): Mirror => {
     found ??= machineMirror();
     return found;
   };
-  say('the lab: QEMU');
-  provideQemu(mirror, cache);
   say('the lab: kernels');
   const all = asked.kernels.length > 0 ? asked.kernels.map(ownKernel) : debianKernels(mirror(), cache);
   const kernels = asked.quick ? [...new Set([all[0], all.at(-1)])].filter((one) => one !== undefined) : all;
+  say('the lab: QEMU');
+  provideQemu(mirror, cache);
   say('the lab: what the guests run');
-  const initramfs = folder(`initramfs-${process.pid}.cpio`);
+  const run = mkdtempSync(join(cache, 'run-'));
+  process.once('exit', () => rmSync(run, { recursive: true, force: true }));
+  const [initramfs, results] = [join(run, 'initramfs.cpio'), join(run, 'results')];
   makeInitramfs(initramfs);
+  mkdirSync(results);
   say(`the lab: ${kernels.map(({ name, image }) => `${name} (${image})`).join(', ')}`);
   return { kernels, initramfs, consoles, results, quick: asked.quick };
 }
