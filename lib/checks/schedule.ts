@@ -1,8 +1,10 @@
+import { isLatchclockError } from '../errors.js';
 import { referencePath } from '../host/reference-path.js';
 import { ClockPath } from '../native/addon.js';
 import type { ClockPageHeader } from '../page/clock-page.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
 import type { Smear } from '../smear/smear.js';
+import type { ScheduledChange } from '../timekeeper/schedule.js';
 import { NS_PER_SEC } from '../units.js';
 import { fitCorner, type Point } from './corner.js';
 import { formatNs, plural } from './format.js';
@@ -25,8 +27,9 @@ import { LEADS_MS } from './smear-window.js';
 const REPORT = 'A change does not take effect as it was scheduled: please report the evidence.';
 /** 5 %: a corner so sharp that the rounding of readings places it to some tens of cycles. */
 const RATE_PPT = 50_000_000_000n;
-/** How long before a change it is scheduled, ms: a timekeeper wants 50. */
+/** How long before a change it is scheduled, and how long before it a timekeeper must have it at the latest, ms. */
 const AHEAD_MS = 120;
+const LATEST_MS = 50;
 /** How near a change readers do nothing else, ms. */
 const NEAR_MS = 5;
 /** Fewer on a side show no line. */
@@ -161,6 +164,17 @@ function judgeChange(
   };
 }
 
+/** Schedules a change; false where it reached the timekeeper after `latest`, which a slow machine makes of good time. */
+async function isScheduled(kept: Kept, change: ScheduledChange, latest: bigint): Promise<boolean> {
+  try {
+    await kept.schedule(change);
+    return true;
+  } catch (error) {
+    if (isLatchclockError(error, 'ERR_SCHEDULE') && kept.counter() > latest) return false;
+    throw error;
+  }
+}
+
 async function changeUnder(
   context: CheckContext,
   protocol: ClockPageHeader['protocol'],
@@ -170,7 +184,8 @@ async function changeUnder(
   if (hz === null) return null;
   const cyclesOf = (ms: number): bigint => BigInt(Math.round((hz / 1000) * ms));
   const tick = kept.counter() + cyclesOf(AHEAD_MS);
-  await kept.schedule({ kind: 'frequency', ratePpt: RATE_PPT, at: { cycles: tick } });
+  const change = { kind: 'frequency', ratePpt: RATE_PPT, at: { cycles: tick } } as const;
+  if (!(await isScheduled(kept, change, tick - cyclesOf(LATEST_MS)))) return null;
   const { keptMs } = context.budget;
   const readings: { reading: Reading; refusedBefore: number }[] = [];
   let refusedBefore = 0;

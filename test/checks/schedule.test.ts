@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { type StartKept, startKept } from '../../dist/checks/kept-page.js';
 import type { Verdict } from '../../dist/checks/model.js';
 import { scheduleChecksWith } from '../../dist/checks/schedule.js';
+import { LatchclockError } from '../../dist/errors.js';
 import { add, noTimekeeper, runKept, spoilt } from '../support/kept-checks.ts';
 
 const IDS = ['schedule.frequency', 'schedule.leap'];
@@ -34,6 +36,27 @@ test('schedule.frequency fails where the change comes at another tick than that 
   const verdict = await run('schedule.frequency', late);
   expect(verdict.status).toBe('fail');
   expect(verdict.reason).toMatch(/corner|rate/);
+});
+
+/** A timekeeper that each change reaches `ms` late. */
+const slow =
+  (ms: number): StartKept =>
+  async (context, options) => {
+    const kept = await startKept(context, options);
+    return { ...kept, schedule: (change) => sleep(ms).then(() => kept.schedule(change)) };
+  };
+
+test('schedule.frequency is skipped where the machine is too slow to schedule a change in time', async () => {
+  expect(await run('schedule.frequency', slow(200))).toMatchObject({ status: 'skip' });
+});
+
+test('schedule.frequency does not take a refusal in good time for slowness', async () => {
+  const refusing: StartKept = async (context, options) => ({
+    ...(await startKept(context, options)),
+    schedule: (change) =>
+      Promise.reject(new LatchclockError('ERR_SCHEDULE', `no ${change.kind} today`, { todo: 'none' })),
+  });
+  await expect(run('schedule.frequency', refusing)).rejects.toThrow('no frequency today');
 });
 
 test('schedule.leap fails where sane-realtime does not step', async () => {

@@ -83,6 +83,7 @@ const LETTERS: Readonly<Record<string, string>> = {
   tsc: 't',
   hpet: 'H',
   acpi_pm: 'a',
+  'not told': '-',
 };
 const NOT_SEEN = '.';
 
@@ -103,7 +104,7 @@ export function tableText({ kernels, columns: names, rows }: Table): string {
     grid,
     '',
     `kernels: ${kernels.join(', ')}; columns: ${names.map((name, index) => `${index + 1} ${name}`).join(', ')}`,
-    'p pass, w warn, F fail, s skip; h held, n cannot run there; t tsc, H hpet, a acpi_pm; . not run',
+    'p pass, w warn, F fail, s skip; h held, n cannot run there; t tsc, H hpet, a acpi_pm, - not told; . not run',
     'one letter where all kernels agree, else one for each in their order',
   ].join('\n');
 }
