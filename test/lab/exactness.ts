@@ -27,8 +27,12 @@ export async function validatesExactly(
 }
 
 /** `compare` of such a guest: each update is explained, and simulated time is kernel time to the nanosecond. */
-export async function comparesExactly(guest: Guest, column: string): Promise<void> {
-  const ran = await guest.latchclock(['compare', '--for', '250updates', '--format', 'json']);
+export async function comparesExactly(
+  guest: Guest,
+  column: string,
+  within: readonly string[] = [],
+): Promise<void> {
+  const ran = await guest.latchclock(['compare', '--for', '250updates', '--format', 'json'], within);
   guest.note(column, 'compare', ran);
   const { holds, updates, clocks } = parsed<Compared>(ran);
   expect({ code: ran.code, holds, unexplained: updates.unexplained }).toEqual({

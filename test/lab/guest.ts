@@ -24,14 +24,12 @@ export type Variation = Pick<Boot, 'cpus' | 'atOnce' | 'parameters'> & {
 
 /** A booted guest, as the tests of one variation see it. */
 export class Guest {
-  readonly kernel: string;
   readonly version: Version;
   readonly #machine: Machine;
   readonly #observation: Observation;
 
-  constructor(machine: Machine, kernel: string, version: Version, observation: Observation) {
+  constructor(machine: Machine, version: Version, observation: Observation) {
     this.#machine = machine;
-    this.kernel = kernel;
     this.version = version;
     this.#observation = observation;
   }
@@ -124,7 +122,7 @@ export function inEachKernel(name: string, variation: Variation, tests: (guest: 
       observation.release = await readFile(machine, '/proc/sys/kernel/osrelease');
       const version = versionOf(observation.release);
       await settled(machine, clocksource(version));
-      guest = new Guest(machine, kernel.name, version, observation);
+      guest = new Guest(machine, version, observation);
     }, BOOT_LIMIT_MS + SETTLE_LIMIT_MS);
 
     afterAll(async () => {

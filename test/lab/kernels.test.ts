@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { newestPackage, ownKernel, packagesOf } from './kernels.ts';
+import { newestPackage, ownKernels, packagesOf } from './kernels.ts';
 
 const OFFERED = [
   'linux-image-5.10.0-9-cloud-amd64',
@@ -35,7 +38,16 @@ describe('the kernel of a release', () => {
     ]);
   });
 
-  test("of one's own must be a file", () => {
-    expect(() => ownKernel('/nothing/vmlinuz')).toThrow('there is no kernel /nothing/vmlinuz');
+  test("of one's own is called as its file is, and must be there once", () => {
+    const folder = mkdtempSync(join(tmpdir(), 'latchclock-kernels-'));
+    try {
+      const [one, other] = ['vmlinuz-6.18.0', 'bzImage-6.18.0'].map((name) => join(folder, name));
+      for (const file of [one, other]) writeFileSync(file as string, '');
+      expect(ownKernels([one as string])).toEqual([{ name: '6.18.0', image: one }]);
+      expect(() => ownKernels([one as string, other as string])).toThrow('are both called 6.18.0');
+      expect(() => ownKernels([join(folder, 'nothing')])).toThrow(`there is no kernel ${folder}/nothing`);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

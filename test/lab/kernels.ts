@@ -47,10 +47,10 @@ export function packagesOf(imagePackage: string): string[] {
 }
 
 /**
- * Debian's cloud kernels, fetched into `folder` unless they are there. Throws {@link CannotRun} when the mirror
- * cannot be reached, or has none.
+ * Debian's cloud kernels, or of these the oldest and the newest alone, fetched into `folder` unless they are there.
+ * Throws {@link CannotRun} when the mirror cannot be reached, or has none.
  */
-export function debianKernels(mirror: Mirror, folder: string): Kernel[] {
+export function debianKernels(mirror: Mirror, folder: string, ends: boolean): Kernel[] {
   const archive = new Archive(
     mirror,
     RELEASES.map(({ release }) => release),
@@ -58,7 +58,8 @@ export function debianKernels(mirror: Mirror, folder: string): Kernel[] {
   );
   archive.update();
   const packages = ['linux-image-', 'linux-binary-'].flatMap((prefix) => archive.packages(prefix));
-  return RELEASES.map(({ release, version }) => {
+  const wanted = RELEASES.filter((_, index) => !ends || index === 0 || index === RELEASES.length - 1);
+  return wanted.map(({ release, version }) => {
     const found = newestPackage(packages, version);
     if (found === undefined) throw new CannotRun(`${mirror.uri} has no cloud kernel of ${release}`);
     const name = version ?? (IMAGE_PACKAGE.exec(found)?.[1] as string);
@@ -84,8 +85,17 @@ function fetched(archive: Archive, imagePackage: string, folder: string): string
   return image;
 }
 
-/** A kernel of one's own. */
-export function ownKernel(image: string): Kernel {
-  if (!existsSync(image)) throw new CannotRun(`there is no kernel ${image}`);
-  return { name: basename(image).replace(/^(?:vmlinuz|bzImage)-(?=.)/, ''), image };
+/** Kernels of one's own, called as their files are. Throws {@link CannotRun} for one that is not there, or a name twice. */
+export function ownKernels(images: readonly string[]): Kernel[] {
+  const kernels = images.map((image) => ({
+    name: basename(image).replace(/^(?:vmlinuz|bzImage)-(?=.)/, ''),
+    image,
+  }));
+  for (const [index, { name, image }] of kernels.entries()) {
+    if (!existsSync(image)) throw new CannotRun(`there is no kernel ${image}`);
+    const twin = kernels.slice(0, index).find((other) => other.name === name);
+    if (twin !== undefined)
+      throw new CannotRun(`${twin.image} and ${image} are both called ${name}: rename one`);
+  }
+  return kernels;
 }

@@ -5,7 +5,7 @@ import type { TestProject } from 'vitest/node';
 import { type Mirror, machineMirror } from './apt.ts';
 import { writeTable } from './document.ts';
 import { makeInitramfs } from './image.ts';
-import { debianKernels, type Kernel, ownKernel } from './kernels.ts';
+import { debianKernels, type Kernel, ownKernels } from './kernels.ts';
 import type { Observation } from './observation.ts';
 import { CannotRun } from './programs.ts';
 import { provideQemu, qemuVersion } from './qemu.ts';
@@ -79,8 +79,8 @@ function prepare(asked: Asked, cache: string, say: (text: string) => void): Lab 
     return found;
   };
   say('the lab: kernels');
-  const all = asked.kernels.length > 0 ? asked.kernels.map(ownKernel) : debianKernels(mirror(), cache);
-  const kernels = asked.quick ? [...new Set([all[0], all.at(-1)])].filter((one) => one !== undefined) : all;
+  const kernels =
+    asked.kernels.length > 0 ? ownKernels(asked.kernels) : debianKernels(mirror(), cache, asked.quick);
   say('the lab: QEMU');
   provideQemu(mirror, cache);
   say('the lab: what the guests run');
