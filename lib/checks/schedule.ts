@@ -4,6 +4,7 @@ import { ClockPath } from '../native/addon.js';
 import type { ClockPageHeader } from '../page/clock-page.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
 import type { Smear } from '../smear/smear.js';
+import { CORNER_LEAD_MS } from '../timekeeper/run.js';
 import type { ScheduledChange } from '../timekeeper/schedule.js';
 import { NS_PER_SEC } from '../units.js';
 import { fitCorner, type Point } from './corner.js';
@@ -27,9 +28,8 @@ import { LEADS_MS } from './smear-window.js';
 const REPORT = 'A change does not take effect as it was scheduled: please report the evidence.';
 /** 5 %: a corner so sharp that the rounding of readings places it to some tens of cycles. */
 const RATE_PPT = 50_000_000_000n;
-/** How long before a change it is scheduled, and how long before it a timekeeper must have it at the latest, ms. */
+/** How long before a change it is scheduled, ms: a timekeeper wants {@link CORNER_LEAD_MS}. */
 const AHEAD_MS = 120;
-const LATEST_MS = 50;
 /** How near a change readers do nothing else, ms. */
 const NEAR_MS = 5;
 /** Fewer on a side show no line. */
@@ -185,7 +185,7 @@ async function changeUnder(
   const cyclesOf = (ms: number): bigint => BigInt(Math.round((hz / 1000) * ms));
   const tick = kept.counter() + cyclesOf(AHEAD_MS);
   const change = { kind: 'frequency', ratePpt: RATE_PPT, at: { cycles: tick } } as const;
-  if (!(await isScheduled(kept, change, tick - cyclesOf(LATEST_MS)))) return null;
+  if (!(await isScheduled(kept, change, tick - cyclesOf(CORNER_LEAD_MS)))) return null;
   const { keptMs } = context.budget;
   const readings: { reading: Reading; refusedBefore: number }[] = [];
   let refusedBefore = 0;

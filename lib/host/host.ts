@@ -13,7 +13,8 @@ import { readVdso, type VdsoImage } from './vdso.js';
 
 /**
  * The running machine. What does not change while a process lives is read once, on first use; a failure is
- * remembered and thrown again. The clocksource is read each time: a kernel gives one up when it finds it false. Every function throws LatchclockError only.
+ * remembered and thrown again. The clocksource is read each time: a kernel gives one up when it finds it false.
+ * Every function throws LatchclockError only.
  */
 export interface Host {
   readonly addon: Addon;

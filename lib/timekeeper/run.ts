@@ -51,7 +51,7 @@ export interface RunStatus {
 const DEFAULT_UPDATE_MS = 8;
 const DEFAULT_WINDOW_MS = 200;
 /** How long before a corner its successor is published: a writer is preempted for less, as a rule. */
-const CORNER_LEAD_MS = 50;
+export const CORNER_LEAD_MS = 50;
 /** Longer than an update takes, so that what is planned is published before it begins: 0.4 ms while code is not yet compiled. */
 const LEAD_US = 1000;
 /** How long before a base a writer that cannot offer two standings is called: it then waits for it without sleeping. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { CHECKS } from '../../lib/checks/registry.ts';
-import { DOCUMENT, writtenTable } from './document.ts';
+import { DOCUMENT, withTable, writtenTable } from './document.ts';
 import { NOTED } from './observation.ts';
 import { COLUMNS } from './table.ts';
 
@@ -14,6 +14,13 @@ const [head, ...rows] = lines;
 const cellsOf = (name: string): string[] => rows.find(([first]) => first === name)?.slice(1) ?? [];
 const cell = (name: string, column: (typeof COLUMNS)[number]): string | undefined =>
   cellsOf(name)[COLUMNS.indexOf(column)];
+
+test('a table is put between the marks, again and again, and nothing else changes', () => {
+  const [before, after] = document.split(writtenTable(document));
+  const once = withTable(withTable(document, 'first'), '| $& |');
+  expect(once).toBe(`${before}\n\n| $& |\n\n${after}`);
+  expect(withTable(`${before}\n${after}`, 'first')).toBe(`${before}\n\nfirst\n\n${after}`);
+});
 
 describe('docs/lab.md', () => {
   test('speaks of each variation that there is', () => {

@@ -47,3 +47,10 @@ export async function comparesExactly(
     expect({ maxAbsNs, outside: vdso.outside }).toEqual({ maxAbsNs: '0', outside: 0 });
   }
 }
+
+/** `hazards` by threads: each reader is as it should be. */
+export async function hazardsHold(guest: Guest, column: string): Promise<void> {
+  const ran = await guest.latchclock(['hazards', '--only', 'stressed', '--quick', '--format', 'json']);
+  guest.note(column, 'hazards', ran);
+  expect({ code: ran.code, err: ran.err }).toEqual({ code: 0, err: '' });
+}

@@ -3,16 +3,26 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { LATCHCLOCK } from './image.ts';
-import { type Boot, type CommandResult, Machine } from './machine.ts';
+import {
+  BOOT_LIMIT_MS,
+  type Boot,
+  type CommandResult,
+  END_LIMIT_MS,
+  Machine,
+  SILENCE_MS,
+} from './machine.ts';
 import type { Noted, Observation } from './observation.ts';
 import { differences, type Said, type Verdicts } from './verdicts.ts';
 
-/** Limits of commands in seconds: some ten times what they take here. */
-const QUICK_SEC = 60;
-const RUN_SEC = 600;
-const BOOT_LIMIT_MS = 120_000;
-const TEST_LIMIT_MS = 700_000;
+/** Limits of commands in seconds: some ten times what short ones take here, and five times what long ones do. */
+const QUICK_SEC = 30;
+const RUN_SEC = 300;
 const SETTLE_LIMIT_MS = 40_000;
+/** Of the tests and their surroundings: beyond the machine's own limits, which say more of what went wrong. */
+const ASKED_MS = 1000 * QUICK_SEC + SILENCE_MS;
+const BEFORE_LIMIT_MS = BOOT_LIMIT_MS + SETTLE_LIMIT_MS + 3 * ASKED_MS;
+const AFTER_LIMIT_MS = 2 * END_LIMIT_MS;
+const TEST_LIMIT_MS = 2 * (1000 * RUN_SEC + SILENCE_MS) + ASKED_MS;
 
 /** Of a kernel: `[6, 12]`. */
 export type Version = readonly [number, number];
@@ -123,12 +133,12 @@ export function inEachKernel(name: string, variation: Variation, tests: (guest: 
       const version = versionOf(observation.release);
       await settled(machine, clocksource(version));
       guest = new Guest(machine, version, observation);
-    }, BOOT_LIMIT_MS + SETTLE_LIMIT_MS);
+    }, BEFORE_LIMIT_MS);
 
     afterAll(async () => {
-      await machine?.end();
       writeFileSync(join(lab.results, `${kernel.name}-${name}.json`), JSON.stringify(observation));
-    });
+      await machine?.end();
+    }, AFTER_LIMIT_MS);
 
     tests(() => {
       if (guest === undefined) throw new Error('the guest did not boot');

@@ -34,7 +34,7 @@ export const UNPRIVILEGED_ID = 1000;
 export function makeInitramfs(file: string): void {
   const root = mkdtempSync(join(tmpdir(), 'latchclock-initramfs-'));
   try {
-    addInit(root);
+    compileInit(join(root, 'init'));
     addProgram(root, 'node', process.execPath);
     for (const tool of TOOLS) addProgram(root, tool, pathOf(tool));
     symlinkSync('usr/bin', join(root, 'bin'));
@@ -50,10 +50,10 @@ export function makeInitramfs(file: string): void {
   }
 }
 
-function addInit(root: string): void {
+/** Compiles the first process of guests. */
+export function compileInit(program: string): void {
   const source = join(import.meta.dirname, 'guest/init.c');
-  const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-static'];
-  outputOf('cc', [...flags, '-o', join(root, 'init'), source]);
+  outputOf('cc', ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-o', program, source]);
 }
 
 function pathOf(tool: string): string {

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { Archive, type Mirror } from './apt.ts';
 import { CannotRun, outputOf } from './programs.ts';
 
@@ -39,7 +39,7 @@ export function newestPackage(packages: readonly string[], version: string | nul
     .at(-1);
 }
 
-/** The packages to fetch for an image's: itself, and its modules where they are apart. */
+/** The packages to fetch for an image's: itself, and where they are apart its modules, for guests that need a driver. */
 export function packagesOf(imagePackage: string): string[] {
   return imagePackage.startsWith('linux-binary-')
     ? [imagePackage, imagePackage.replace('linux-binary-', 'linux-modules-')]
@@ -51,38 +51,53 @@ export function packagesOf(imagePackage: string): string[] {
  * Throws {@link CannotRun} when the mirror cannot be reached, or has none.
  */
 export function debianKernels(mirror: Mirror, folder: string, ends: boolean): Kernel[] {
-  const archive = new Archive(
-    mirror,
-    RELEASES.map(({ release }) => release),
-    join(folder, 'kernels-apt'),
-  );
-  archive.update();
-  const packages = ['linux-image-', 'linux-binary-'].flatMap((prefix) => archive.packages(prefix));
+  const releases = RELEASES.map(({ release }) => release);
+  const archive = new Archive(mirror, releases, join(folder, 'kernels-apt'), false);
   const wanted = RELEASES.filter((_, index) => !ends || index === 0 || index === RELEASES.length - 1);
-  return wanted.map(({ release, version }) => {
-    const found = newestPackage(packages, version);
-    if (found === undefined) throw new CannotRun(`${mirror.uri} has no cloud kernel of ${release}`);
-    const name = version ?? (IMAGE_PACKAGE.exec(found)?.[1] as string);
-    return { name, image: fetched(archive, found, join(folder, 'kernels')) };
-  });
+  const into = join(folder, 'kernels');
+  archive.update();
+  try {
+    return wanted.map((of) => fetched(archive, of, into));
+  } catch {
+    // sid replaces its kernel under the lists of this morning.
+    archive.update(true);
+    return wanted.map((of) => fetched(archive, of, into));
+  }
 }
 
-function fetched(archive: Archive, imagePackage: string, folder: string): string {
-  const into = join(folder, imagePackage);
-  const image = join(into, 'vmlinuz');
-  if (existsSync(image)) return image;
-  rmSync(into, { recursive: true, force: true });
-  mkdirSync(into, { recursive: true });
-  archive.download(packagesOf(imagePackage), into);
-  const deb = readdirSync(into).find((file) => file.startsWith(`${imagePackage}_`));
-  if (deb === undefined) throw new CannotRun(`apt-get download left no ${imagePackage} in ${into}`);
-  const files = outputOf('dpkg-deb', ['--fsys-tarfile', join(into, deb)]);
+function fetched(archive: Archive, { release, version }: (typeof RELEASES)[number], folder: string): Kernel {
+  const packages = ['linux-image-', 'linux-binary-'].flatMap((prefix) => archive.packages(prefix));
+  const imagePackage = newestPackage(packages, version);
+  if (imagePackage === undefined) throw new CannotRun(`the mirror has no cloud kernel of ${release}`);
+  const name = version ?? (IMAGE_PACKAGE.exec(imagePackage)?.[1] as string);
+  const image = join(folder, imagePackage, 'vmlinuz');
+  if (existsSync(image)) return { name, image };
+
+  // Beside its place until it is whole: a run that is ended, or another one, finds all of a kernel or nothing.
+  mkdirSync(folder, { recursive: true });
+  const part = mkdtempSync(join(folder, 'part-'));
+  try {
+    archive.download(packagesOf(imagePackage), part);
+    const deb = readdirSync(part).find((file) => file.startsWith(`${imagePackage}_`));
+    writeFileSync(join(part, 'vmlinuz'), imageOf(join(part, deb as string)));
+    rmSync(join(part, deb as string));
+    renameSync(part, dirname(image));
+  } catch (error) {
+    // Another run has put the same kernel there.
+    if (!existsSync(image)) throw error;
+  } finally {
+    rmSync(part, { recursive: true, force: true });
+  }
+  return { name, image };
+}
+
+/** The kernel's image in a package. */
+function imageOf(deb: string): Buffer {
+  const files = outputOf('dpkg-deb', ['--fsys-tarfile', deb]);
   const names = `${outputOf('tar', ['--list'], { input: files })}`.split('\n');
   const member = names.find((name) => /\/vmlinuz(?:-[^/]*)?$/.test(name));
-  if (member === undefined) throw new CannotRun(`${deb} holds no vmlinuz`);
-  writeFileSync(`${image}.part`, outputOf('tar', ['--extract', '--to-stdout', member], { input: files }));
-  renameSync(`${image}.part`, image);
-  return image;
+  if (member === undefined) throw new Error(`${deb} holds no vmlinuz`);
+  return outputOf('tar', ['--extract', '--to-stdout', member], { input: files });
 }
 
 /** Kernels of one's own, called as their files are. Throws {@link CannotRun} for one that is not there, or a name twice. */

@@ -39,10 +39,11 @@ export interface CommandResult {
 }
 
 const MEMORY_MIB = 1024;
-const BOOT_LIMIT_MS = 90_000;
-const END_LIMIT_MS = 15_000;
+/** How long booting and ending may take at the most. */
+export const BOOT_LIMIT_MS = 90_000;
+export const END_LIMIT_MS = 15_000;
 /** Beyond a command's own limit, for a guest that says nothing any more. */
-const SILENCE_MS = 30_000;
+export const SILENCE_MS = 30_000;
 const CONSOLE_LINES_SHOWN = 20;
 
 /** In QEMU's options a comma ends a value, unless there are two. */
@@ -63,6 +64,8 @@ export class Machine {
   #socket: Socket | null = null;
   #wire: Wire | null = null;
   #complaints = '';
+  /** What went wrong: nothing after it can be trusted, an answer least of all, which may be to an earlier command. */
+  #failure: Error | null = null;
 
   private constructor(boot: Boot) {
     this.#boot = boot;
@@ -80,7 +83,8 @@ export class Machine {
       this.#complaints += chunk;
     });
     this.#ended = new Promise((resolve) => {
-      this.#process.once('exit', () => resolve());
+      // When all that it said has come, too.
+      this.#process.once('close', () => resolve());
       this.#process.once('error', (error) => {
         this.#complaints += error.message;
         resolve();
@@ -103,16 +107,23 @@ export class Machine {
     }
   }
 
-  /** Runs one command to its end, at most so many seconds of the guest's. */
+  /**
+   * Runs one command to its end, at most so many seconds of the guest's. A guest that ends meanwhile, or gives no answer in
+   * time, is lost: the machine is ended, and this and every later command throws what became of it.
+   */
   async run(command: readonly string[], limitSec: number): Promise<CommandResult> {
+    if (this.#failure !== null) throw this.#failure;
     if (this.#wire === null) throw new Error('the machine takes no commands');
     if (command.some((argument) => argument.includes('\n'))) throw new Error('a line break in an argument');
     this.#socket?.write(`RUN ${limitSec} ${command.length}\n${command.map((one) => `${one}\n`).join('')}`);
-    return this.#bounded(
-      this.#result(this.#wire),
-      1000 * limitSec + SILENCE_MS,
-      `said nothing on ${command.join(' ')}`,
-    );
+    const late = `said nothing on ${command.join(' ')}`;
+    try {
+      return await this.#bounded(this.#result(this.#wire), 1000 * limitSec + SILENCE_MS, late);
+    } catch (error) {
+      this.#failure = error as Error;
+      await this.#kill();
+      throw error;
+    }
   }
 
   /** Has the guest power off; after a while without it ends the process. */

@@ -10,24 +10,27 @@ export interface ProgramOptions {
   cwd?: string;
   input?: Uint8Array | string;
   environment?: NodeJS.ProcessEnv;
+  /** Default 300 s; 0 for what must not be cut off. */
+  limitMs?: number;
 }
 
-/** What a program prints on standard output. Throws {@link CannotRun} with its complaint when it fails. */
+/** What a program prints on standard output. Throws with its complaint when it cannot be run or fails. */
 export function outputOf(
   program: string,
   arguments_: readonly string[],
   options: ProgramOptions = {},
 ): Buffer {
-  const { status, stdout, stderr, error } = spawnSync(program, arguments_, {
+  const { status, signal, stdout, stderr, error } = spawnSync(program, arguments_, {
     cwd: options.cwd,
     input: options.input,
     env: { ...process.env, ...options.environment, LC_ALL: 'C' },
-    timeout: LIMIT_MS,
+    timeout: options.limitMs ?? LIMIT_MS,
     maxBuffer: MOST_BYTES,
   });
-  if (error !== undefined) throw new CannotRun(`${program}: ${error.message}`);
-  if (status !== 0)
-    throw new CannotRun(`${program} ${arguments_.join(' ')}: exit ${status}\n${stderr}`.trimEnd());
+  if (error !== undefined) throw new Error(`${program}: ${error.message}`);
+  if (status !== 0) {
+    throw new Error(`${program} ${arguments_.join(' ')}: exit ${status ?? signal}\n${stderr}`.trimEnd());
+  }
   return stdout;
 }
 

@@ -8,26 +8,24 @@ const NEEDED = ['qemu-system-x86', 'cpio'];
 
 /** Sees to it that QEMU and cpio can be run, and installs them on Debian bookworm as root. Throws {@link CannotRun}. */
 export function provideQemu(mirror: () => Mirror, folder: string): void {
-  const major = qemuMajor();
-  if (major !== null && major >= LEAST_MAJOR && hasProgram('cpio')) return;
-  const found = major === null ? 'none' : `QEMU ${major}`;
-  const wanted = `QEMU ${LEAST_MAJOR} or later (qemu-system-x86_64) and cpio are needed; here is ${found}`;
-  const { codename } = mirror();
-  if (process.getuid?.() !== 0) throw new CannotRun(`${wanted}: install them, or run this as root`);
-  if (codename !== 'bookworm') throw new CannotRun(`${wanted}: install ${NEEDED.join(' and ')}`);
+  const isNew = hasProgram('qemu-system-x86_64') && Number.parseFloat(qemuVersion()) >= LEAST_MAJOR;
+  if (isNew && hasProgram('cpio')) return;
+  const missing = [
+    ...(isNew ? [] : [`qemu-system-x86_64 ${LEAST_MAJOR} or later`]),
+    ...(hasProgram('cpio') ? [] : ['cpio']),
+  ].join(' and ');
+  const isBookworm = hasProgram('apt-get') && mirror().codename === 'bookworm';
+  if (!isBookworm) throw new CannotRun(`install ${missing}`);
+  if (process.getuid?.() !== 0) throw new CannotRun(`install ${missing}, or run this as root`);
   // These lists alone, and not the machine's: then nothing that is installed is upgraded beside.
   const releases = ['bookworm', 'bookworm-updates', 'bookworm-backports'];
-  const archive = new Archive(mirror(), releases, join(folder, 'qemu-apt'));
+  const archive = new Archive(mirror(), releases, join(folder, 'qemu-apt'), true);
   archive.update();
   archive.install(NEEDED, 'bookworm-backports');
 }
 
-/** `QEMU 10.0.2`. */
+/** `10.0.2`. */
 export function qemuVersion(): string {
   const told = `${outputOf('qemu-system-x86_64', ['--version'])}`;
-  return `QEMU ${/version ([\d.]+)/.exec(told)?.[1] ?? 'of unknown version'}`;
-}
-
-function qemuMajor(): number | null {
-  return hasProgram('qemu-system-x86_64') ? Number.parseInt(qemuVersion().slice('QEMU '.length), 10) : null;
+  return /version ([\d.]+)/.exec(told)?.[1] ?? '0';
 }

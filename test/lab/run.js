@@ -52,9 +52,8 @@ process.env.LATCHCLOCK_LAB = JSON.stringify({
   kernels: kernel ?? [],
   write: write ?? false,
 });
-const vitest = await startVitest(
+await startVitest(
   'test',
   selected.map((name) => resolve(import.meta.dirname, `${name}${ENDING}`)),
   { config: resolve(import.meta.dirname, 'vitest.config.ts'), watch: false },
 );
-await vitest.close();

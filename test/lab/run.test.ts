@@ -29,7 +29,11 @@ describe('npm run test:lab', () => {
 
   test('does not pass where the mirror cannot be reached: it says so, and ends with 3', () => {
     const configuration = join(folder, 'apt.conf');
-    writeFileSync(configuration, 'Acquire::http::Proxy "http://127.0.0.1:9";\n');
+    writeFileSync(
+      configuration, // Nor must a proxy of the machine's own configuration help.
+      'Dir::Etc::parts "/dev/null"; Dir::Etc::main "/dev/null"; ' +
+        'Acquire::http::Proxy "http://127.0.0.1:9"; Acquire::https::Proxy "http://127.0.0.1:9";\n',
+    );
     const { code, err } = lab(['--quick'], {
       APT_CONFIG: configuration,
       LATCHCLOCK_LAB_CACHE: join(folder, 'cache'),

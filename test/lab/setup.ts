@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -37,6 +37,8 @@ declare module 'vitest' {
 }
 
 const CANNOT_RUN = 3;
+const RUN = 'run-';
+const OLD_MS = 24 * 3600 * 1000;
 
 /** Fetches and makes what guests are booted from; afterwards prints the table of what they showed. */
 export default function setup(project: TestProject): () => void {
@@ -52,21 +54,33 @@ export default function setup(project: TestProject): () => void {
   try {
     const lab = prepare(asked, cache, say);
     project.provide('lab', lab);
-    return () => {
-      const observations = readdirSync(lab.results).map(
-        (file) => JSON.parse(readFileSync(join(lab.results, file), 'utf8')) as Observation,
-      );
-      const table = tableOf(
-        observations,
-        lab.kernels.map(({ name }) => name),
-      );
-      process.stdout.write(`\n${tableText(table)}\n`);
-      if (asked.write) writeTable(table, observations, qemuVersion());
-    };
+    return () => tellTable(asked, lab, project.vitest);
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
     say(`the lab cannot run here: ${error.message}`);
     process.exit(CANNOT_RUN);
+  }
+}
+
+/** Prints the table; what fails here fails the run. */
+function tellTable(asked: Asked, lab: Lab, vitest: TestProject['vitest']): void {
+  try {
+    const observations = readdirSync(lab.results).map(
+      (file) => JSON.parse(readFileSync(join(lab.results, file), 'utf8')) as Observation,
+    );
+    const names = lab.kernels.map(({ name }) => name);
+    const table = tableOf(observations, names);
+    process.stdout.write(`\n${tableText(table)}\n`);
+    if (!asked.write) return;
+    if (vitest.state.getFiles().some(({ result }) => result?.state !== 'pass')) {
+      process.stdout.write('not all was as expected: docs/lab.md is left as it is\n');
+    } else {
+      writeTable(table, observations, qemuVersion());
+    }
+  } catch (error) {
+    // Vitest tells an error of a teardown, and passes.
+    process.exitCode = 1;
+    throw error;
   }
 }
 
@@ -84,11 +98,20 @@ function prepare(asked: Asked, cache: string, say: (text: string) => void): Lab 
   say('the lab: QEMU');
   provideQemu(mirror, cache);
   say('the lab: what the guests run');
-  const run = mkdtempSync(join(cache, 'run-'));
+  removeOldRuns(cache);
+  const run = mkdtempSync(join(cache, RUN));
   process.once('exit', () => rmSync(run, { recursive: true, force: true }));
   const [initramfs, results] = [join(run, 'initramfs.cpio'), join(run, 'results')];
   makeInitramfs(initramfs);
   mkdirSync(results);
   say(`the lab: ${kernels.map(({ name, image }) => `${name} (${image})`).join(', ')}`);
   return { kernels, initramfs, consoles, results, quick: asked.quick };
+}
+
+/** What runs left that were killed. */
+function removeOldRuns(cache: string): void {
+  for (const name of readdirSync(cache).filter((one) => one.startsWith(RUN))) {
+    const path = join(cache, name);
+    if (Date.now() - statSync(path).mtimeMs > OLD_MS) rmSync(path, { recursive: true, force: true });
+  }
 }

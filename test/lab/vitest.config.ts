@@ -1,12 +1,13 @@
+import { resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    root: import.meta.dirname,
-    include: ['*.lab.ts'],
-    globalSetup: ['setup.ts'],
+    root: resolve(import.meta.dirname, '../..'),
+    include: ['test/lab/*.lab.ts'],
+    globalSetup: ['test/lab/setup.ts'],
     pool: 'forks',
-    // Each guest has one or two CPUs of its own: two at a time are what a machine of two CPUs carries.
+    // Two guests at a time: nearly all take a CPU of this machine each.
     fileParallelism: true,
     maxWorkers: 2,
     reporters: ['verbose'],

@@ -184,7 +184,7 @@ int main(void) {
   setenv("HOME", "/tmp", 1);
 
   int port = openPort();
-  FILE *from = fdopen(dup(port), "r");
+  FILE *from = fdopen(port, "r");
   if (from == NULL) end("fdopen: %s", strerror(errno));
   sendAll(port, "READY\n", 6);
   for (;;) {
