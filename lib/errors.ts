@@ -14,7 +14,7 @@
  * | `ERR_TOO_MANY_PAGES` | more files of clock pages than can be mapped at once |
  * | `ERR_FILE` | a file or folder cannot be read or written |
  * | `ERR_NO_VDSO` | the process has no vDSO, or the vDSO lacks the symbol |
- * | `ERR_NO_KERNEL_PAGE` | the process has no readable `[vvar]` page |
+ * | `ERR_NO_KERNEL_PAGE` | the process has no `[vvar]` page that gives the clock: none at all, or the kernel counts by another clocksource |
  * | `ERR_PAGE_NOT_PROVED` | no known layout of the kernel's page agrees with the clocks |
  * | `ERR_COUNTER_DISABLED` | reading the counter would raise a signal in this thread |
  * | `ERR_COUNTER_UNSUPPORTED` | this CPU lacks the instruction asked for |

@@ -36,6 +36,8 @@ Description Describe(Status status) {
       return {"ERR_BAD_PAGE", "the page says that its clock is not to be used"};
     case Status::kPageLost:
       return {"ERR_BAD_PAGE", "the page is lost: its file was cut short"};
+    case Status::kOtherClocksource:
+      return {"ERR_NO_KERNEL_PAGE", "the kernel's page does not count by the time-stamp counter"};
     case Status::kTooManyPages:
       return {"ERR_TOO_MANY_PAGES", "no more page files can be mapped at once"};
   }

@@ -116,8 +116,9 @@ struct PageClockTake {
   void Accept(uint32_t count) const { reading->seq = count; }
 };
 
-// Reads a clock as the vDSO does. Cycles must come from the counter itself (mode 1): kBadArgument for any
-// other mode, except for a coarse clock, which needs no counter. `retries` grows by the copies thrown away.
+// Reads a clock as the vDSO does. Cycles must come from the counter itself (mode 1): kOtherClocksource for
+// any other mode, which a kernel can take at any time, except for a coarse clock, which needs no counter.
+// `retries` grows by the copies thrown away.
 inline Outcome ReadPageClock(const uint8_t* page, const PageClock& clock, PageReading* reading,
                              uint64_t* retries) {
   PageClockTake taken{page, clock, reading};
@@ -125,7 +126,7 @@ inline Outcome ReadPageClock(const uint8_t* page, const PageClock& clock, PageRe
     return Outcome::Failed(taken.in_time_namespace ? Status::kBadArgument : Status::kRetries);
   }
   // Judged only now: words of a copy that was thrown away may have been anything.
-  if (!clock.coarse && taken.mode != kTscMode) return Outcome::Failed(Status::kBadArgument);
+  if (!clock.coarse && taken.mode != kTscMode) return Outcome::Failed(Status::kOtherClocksource);
   if (reading->shift >= 64) return Outcome::Failed(Status::kBadArgument);
   const uint64_t ns =
       KernelNanoseconds(reading->cycles, reading->cycle_last, reading->max_cycles,

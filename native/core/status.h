@@ -17,6 +17,7 @@ enum class Status {
   kUnpublished,         // the page holds no clock: nothing was published yet
   kUnusable,            // the page says that its clock is not to be used
   kPageLost,            // the file behind the page was cut short
+  kOtherClocksource,    // the kernel's page does not, or no longer, count by the counter
   kTooManyPages,        // no more files can be watched against being cut short
 };
 

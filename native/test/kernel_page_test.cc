@@ -392,7 +392,7 @@ TEST("a mode other than the counter's is refused") {
     page.Store<uint32_t>(clock.mode, mode);
     PageReading reading{};
     uint64_t retries = 0;
-    CHECK_EQ(ReadPageClock(page.bytes(), clock, &reading, &retries).status, Status::kBadArgument);
+    CHECK_EQ(ReadPageClock(page.bytes(), clock, &reading, &retries).status, Status::kOtherClocksource);
   }
 }
 

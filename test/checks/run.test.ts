@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CHECKS, selectChecks } from '../../lib/checks/registry.ts';
 import { prepareRun, type RunOptions } from '../../lib/checks/run.ts';
+import { LatchclockError } from '../../lib/errors.ts';
 import { openHost } from '../../lib/host/host.ts';
 import { type SimulatedHostOptions, simulatedHost } from '../support/simulated-host.ts';
 
@@ -65,6 +66,16 @@ describe('a run', () => {
       expect(check.reason).not.toBe('');
       expect(check.advice).not.toBe('');
     }
+  });
+
+  test('skips what reads the page where the kernel takes another clocksource meanwhile', async () => {
+    const { addon, files } = simulatedHost();
+    const bracket = (): never => {
+      throw new LatchclockError('ERR_NO_KERNEL_PAGE', 'another clocksource', { where: 'bracket' });
+    };
+    const host = openHost({ ...addon, bracket }, files);
+    const report = await prepareRun(host, { budget: 'quick', only: ['clock.paths'] }).run();
+    expect(report.checks).toMatchObject([{ status: 'skip', reason: 'another clocksource' }]);
   });
 
   test('turns a malformed vDSO into a failed check', async () => {

@@ -297,6 +297,17 @@ describe.each<[string, () => { addon: Addon; files: typeof machineFiles }]>([
         expect([words[15], words[23]]).toEqual([first, second]);
       });
 
+      test('a page that does not count by the counter is told as such, and is no wrong argument', () => {
+        if (proved === null) return;
+        const rows = new BigInt64Array(BRACKET_ROW_WORDS);
+        const clock = pageClock(proved, 'monotonic');
+        // Its shift in place of its mode: no kernel counts with a shift of 1.
+        const otherwise = { ...clock, mode: clock.shift };
+        expect(() => addon.bracket(2, 3, 1, otherwise, 5, 1, rows, rows)).toThrow(
+          expect.objectContaining({ code: 'ERR_NO_KERNEL_PAGE' }),
+        );
+      });
+
       test('without a page only paths can be asked for', () => {
         const rows = new BigInt64Array(BRACKET_ROW_WORDS);
         expect(addon.bracket(2, 0, 1, null, 5, 1, rows, rows)).toMatchObject({ samples: 5, acrossUpdate: 0 });

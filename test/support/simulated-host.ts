@@ -445,7 +445,11 @@ function simulatedAddon(
       return { ns, words: [0n, 0n, 0n, 0n, seconds, scaledNs, 0n, ns] };
     }
     if (page.getUint32(clock.mode, true) !== 1) {
-      throw new LatchclockError('ERR_BAD_ARGUMENT', 'an argument is out of range', { where: 'bracket' });
+      throw new LatchclockError(
+        'ERR_NO_KERNEL_PAGE',
+        "the kernel's page does not count by the time-stamp counter",
+        { where: 'bracket' },
+      );
     }
     const cycles = kernel.advance();
     const cycleLast = page.getBigUint64(clock.cycleLast, true);
