@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Archive, type Mirror } from './apt.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { CannotRun, outputOf } from './programs.ts';
 
 /** A kernel that the lab boots. */
@@ -56,13 +57,19 @@ export function debianKernels(mirror: Mirror, folder: string, ends: boolean): Ke
   const wanted = RELEASES.filter((_, index) => !ends || index === 0 || index === RELEASES.length - 1);
   const into = join(folder, 'kernels');
   archive.update();
+  let kernels: Kernel[];
   try {
-    return wanted.map((of) => fetched(archive, of, into));
+    kernels = wanted.map((of) => fetched(archive, of, into));
   } catch {
     // sid replaces its kernel under the lists of this morning.
     archive.update(true);
-    return wanted.map((of) => fetched(archive, of, into));
+    kernels = wanted.map((of) => fetched(archive, of, into));
   }
+  if (!ends) {
+    const used = new Set(kernels.map(({ image }) => basename(dirname(image))));
+    removeLeftovers(into, (name) => !used.has(name));
+  }
+  return kernels;
 }
 
 function fetched(archive: Archive, { release, version }: (typeof RELEASES)[number], folder: string): Kernel {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -6,6 +6,7 @@ import { type Mirror, machineMirror } from './apt.ts';
 import { writeTable } from './document.ts';
 import { makeInitramfs } from './image.ts';
 import { debianKernels, type Kernel, ownKernels } from './kernels.ts';
+import { removeLeftovers } from './leftovers.ts';
 import type { Observation } from './observation.ts';
 import { CannotRun } from './programs.ts';
 import { provideQemu, qemuVersion } from './qemu.ts';
@@ -38,7 +39,6 @@ declare module 'vitest' {
 
 const CANNOT_RUN = 3;
 const RUN = 'run-';
-const OLD_MS = 24 * 3600 * 1000;
 
 /** Fetches and makes what guests are booted from; afterwards prints the table of what they showed. */
 export default function setup(project: TestProject): () => void {
@@ -98,7 +98,7 @@ function prepare(asked: Asked, cache: string, say: (text: string) => void): Lab 
   say('the lab: QEMU');
   provideQemu(mirror, cache);
   say('the lab: what the guests run');
-  removeOldRuns(cache);
+  removeLeftovers(cache, (name) => name.startsWith(RUN));
   const run = mkdtempSync(join(cache, RUN));
   process.once('exit', () => rmSync(run, { recursive: true, force: true }));
   const [initramfs, results] = [join(run, 'initramfs.cpio'), join(run, 'results')];
@@ -106,12 +106,4 @@ function prepare(asked: Asked, cache: string, say: (text: string) => void): Lab 
   mkdirSync(results);
   say(`the lab: ${kernels.map(({ name, image }) => `${name} (${image})`).join(', ')}`);
   return { kernels, initramfs, consoles, results, quick: asked.quick };
-}
-
-/** What runs left that were killed. */
-function removeOldRuns(cache: string): void {
-  for (const name of readdirSync(cache).filter((one) => one.startsWith(RUN))) {
-    const path = join(cache, name);
-    if (Date.now() - statSync(path).mtimeMs > OLD_MS) rmSync(path, { recursive: true, force: true });
-  }
 }
