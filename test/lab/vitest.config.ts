@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     root: resolve(import.meta.dirname, '../..'),
     include: ['test/lab/*.lab.ts'],
-    globalSetup: ['test/lab/setup.ts'],
+    globalSetup: [resolve(import.meta.dirname, 'setup.ts')],
     pool: 'forks',
     // Two guests at a time: nearly all take a CPU of this machine each.
     fileParallelism: true,
