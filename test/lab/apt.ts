@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CannotRun, hasProgram, outputOf } from './programs.ts';
+import { CannotRun, hasProgram, outputOf, ProgramFailed } from './programs.ts';
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const FRESH_MS = 24 * 3600 * 1000;
@@ -124,9 +124,9 @@ export class Archive {
     try {
       outputOf('apt-get', [...this.#options, ...arguments_], cwd === undefined ? {} : { cwd });
     } catch (error) {
-      throw new CannotRun(
-        `the mirror ${this.#mirror.uri} cannot be reached, or not trusted\n${(error as Error).message}`,
-      );
+      if (!(error instanceof ProgramFailed)) throw error;
+      const why = error.complaint.trim() || error.message;
+      throw new CannotRun(`the mirror ${this.#mirror.uri} cannot be reached, or not trusted\n${why}`);
     }
   }
 }

@@ -3,6 +3,18 @@ import { spawnSync } from 'node:child_process';
 /** The lab cannot run here: not a fault of what it tests. Says what is missing and what to do. */
 export class CannotRun extends Error {}
 
+/** A program could not be run, or failed. */
+export class ProgramFailed extends Error {
+  constructor(
+    command: string,
+    how: string,
+    /** What it printed on standard error. */
+    readonly complaint: string,
+  ) {
+    super(`${command}: ${how}\n${complaint}`.trimEnd());
+  }
+}
+
 const LIMIT_MS = 300_000;
 const MOST_BYTES = 1 << 30;
 
@@ -14,7 +26,7 @@ export interface ProgramOptions {
   limitMs?: number;
 }
 
-/** What a program prints on standard output. Throws with its complaint when it cannot be run or fails. */
+/** What a program prints on standard output. Throws {@link ProgramFailed}. */
 export function outputOf(
   program: string,
   arguments_: readonly string[],
@@ -27,9 +39,9 @@ export function outputOf(
     timeout: options.limitMs ?? LIMIT_MS,
     maxBuffer: MOST_BYTES,
   });
-  if (error !== undefined) throw new Error(`${program}: ${error.message}`);
+  if (error !== undefined) throw new ProgramFailed(program, error.message, '');
   if (status !== 0) {
-    throw new Error(`${program} ${arguments_.join(' ')}: exit ${status ?? signal}\n${stderr}`.trimEnd());
+    throw new ProgramFailed([program, ...arguments_].join(' '), `exit ${status ?? signal}`, `${stderr}`);
   }
   return stdout;
 }
