@@ -6,6 +6,15 @@ import { type Boot, Machine } from './machine.ts';
 const SHORT_MS = 15_000;
 const LIMIT_MS = 120_000;
 
+async function withMachine(boot: Boot, work: (machine: Machine) => Promise<void>): Promise<void> {
+  const machine = await Machine.boot(boot);
+  try {
+    await work(machine);
+  } finally {
+    await machine.end();
+  }
+}
+
 // What befalls a guest is told of it, and its console is kept; the run goes on with the others.
 describe.each(inject('lab').kernels.slice(0, 1))('$name, in trouble', ({ image }) => {
   const consoleOf = (name: string): string => join(inject('lab').consoles, `troubled-${name}.log`);
@@ -54,8 +63,7 @@ describe.each(inject('lab').kernels.slice(0, 1))('$name, in trouble', ({ image }
   test(
     'a command that does not end is late, one that crashes was killed, and the guest goes on',
     async () => {
-      const machine = await Machine.boot(booted('commands'));
-      try {
+      await withMachine(booted('commands'), async (machine) => {
         const loop = ['sh', '-c', 'echo begun; while :; do :; done'];
         expect(await machine.run(loop, 2)).toEqual({ how: 'late', code: 9, out: 'begun\n', err: '' });
         expect(await machine.run(['sh', '-c', 'kill -SEGV $$'], 9)).toMatchObject({
@@ -69,9 +77,7 @@ describe.each(inject('lab').kernels.slice(0, 1))('$name, in trouble', ({ image }
           out: '0'.repeat(100_000),
           err: '',
         });
-      } finally {
-        await machine.end();
-      }
+      });
     },
     LIMIT_MS,
   );
@@ -79,15 +85,12 @@ describe.each(inject('lab').kernels.slice(0, 1))('$name, in trouble', ({ image }
   test(
     'a guest whose kernel dies under a command is told of with the reason',
     async () => {
-      const machine = await Machine.boot(booted('dies'));
-      try {
+      await withMachine(booted('dies'), async (machine) => {
         const dies = machine.run(['sh', '-c', 'echo c > /proc/sysrq-trigger'], 30);
         await expect(dies).rejects.toThrow(/the guest ended \(Kernel panic - not syncing: sysrq/);
         // And so is every later command, at once.
         await expect(machine.run(['cat'], 30)).rejects.toThrow(/Kernel panic - not syncing: sysrq/);
-      } finally {
-        await machine.end();
-      }
+      });
     },
     LIMIT_MS,
   );

@@ -1,15 +1,13 @@
 import { comparesExactly, validatesExactly } from './exactness.ts';
-import { inEachKernel, slowTest, type Version } from './guest.ts';
+import { inEachKernel, slowTest } from './guest.ts';
 import { comparesNothing, validatesSlow } from './not-by-tsc.ts';
-import { trustsTwoCpus } from './two-cpus.ts';
+import { clocksourceOfTwoCpus, trustsTwoCpus } from './two-cpus.ts';
 import { KERNEL_GROUPS, ONE_CPU, TWO_CPUS } from './verdicts.ts';
 
 const NAME = 'two-cpus';
 const VERDICTS = { ...ONE_CPU, ...TWO_CPUS };
 
-const clocksource = (version: Version): string => (trustsTwoCpus(version) ? 'tsc' : 'hpet');
-
-inEachKernel(NAME, { cpus: 2, clocksource }, (guest) => {
+inEachKernel(NAME, { cpus: 2, clocksource: clocksourceOfTwoCpus }, (guest) => {
   slowTest('validate: the counters are in step; the page is exact where the kernel trusts them', () =>
     trustsTwoCpus(guest().version)
       ? validatesExactly(guest(), NAME, VERDICTS, { only: KERNEL_GROUPS })

@@ -7,3 +7,8 @@ import { atLeast, type Version } from './guest.ts';
 export function trustsTwoCpus(version: Version): boolean {
   return atLeast(version, [6, 12]);
 }
+
+/** What a kernel counts by on two emulated CPUs. */
+export function clocksourceOfTwoCpus(version: Version): string {
+  return trustsTwoCpus(version) ? 'tsc' : 'hpet';
+}
