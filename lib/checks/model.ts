@@ -33,17 +33,33 @@ export type Verdict =
   | (VerdictBase & { readonly status: 'pass'; readonly advice?: undefined })
   | (VerdictBase & { readonly status: 'fail' | 'warn' | 'skip'; readonly advice: string });
 
+/**
+ * Whom a verdict is about: `host`, this machine's counter, clocks, vDSO and page; or `self`, latchclock's own readers and
+ * timekeeper at work on this machine. A failed self-test says that latchclock is not to be trusted here, and nothing of
+ * the clocks that other programs read.
+ */
+export type CheckKind = 'host' | 'self';
+export const CHECK_KINDS: readonly CheckKind[] = ['host', 'self'];
+
+/** The subjects of checks, each with whom its verdicts are about. */
+const GROUP_KINDS = {
+  counter: 'host',
+  clock: 'host',
+  vdso: 'host',
+  page: 'host',
+  latch: 'self',
+  smear: 'self',
+  schedule: 'self',
+  preference: 'self',
+  namespace: 'self',
+} as const satisfies Readonly<Record<string, CheckKind>>;
+
 /** The subject of a check. */
-export type CheckGroup =
-  | 'counter'
-  | 'clock'
-  | 'vdso'
-  | 'page'
-  | 'latch'
-  | 'smear'
-  | 'schedule'
-  | 'preference'
-  | 'namespace';
+export type CheckGroup = keyof typeof GROUP_KINDS;
+
+export function kindOf(group: CheckGroup): CheckKind {
+  return GROUP_KINDS[group];
+}
 
 export interface CheckContext {
   readonly host: Host;
@@ -72,6 +88,7 @@ export interface Check {
 export type CheckResult = Verdict & {
   readonly id: string;
   readonly group: CheckGroup;
+  readonly kind: CheckKind;
   readonly claim: string;
   readonly durationMs: number;
 };

@@ -1,4 +1,5 @@
 import { LatchclockError } from '../errors.js';
+import { didYouMean } from '../nearest.js';
 import { clockChecks } from './clock.js';
 import { clockOrderChecks } from './clock-order.js';
 import { clockRelationChecks } from './clock-relations.js';
@@ -6,7 +7,7 @@ import { counterChecks } from './counter.js';
 import { counterAgreementChecks } from './counter-agreement.js';
 import { counterStabilityChecks } from './counter-stability.js';
 import { latchChecks } from './latch.js';
-import { type Check, groupOf } from './model.js';
+import { CHECK_KINDS, type Check, groupOf, kindOf } from './model.js';
 import { namespaceChecks } from './namespace.js';
 import { pageChecks } from './page.js';
 import { pageUpdateChecks } from './page-updates.js';
@@ -34,20 +35,22 @@ export const CHECKS: readonly Check[] = [
 ];
 
 function matches(check: Check, name: string): boolean {
-  return check.id === name || groupOf(check) === name;
+  return check.id === name || groupOf(check) === name || kindOf(groupOf(check)) === name;
 }
 
 /**
- * The checks that `only` names, by id or group (all if it is empty), less those that `skip` names.
+ * The checks that `only` names, by id, group or kind (all if it is empty), less those that `skip` names.
  *
  * @throws LatchclockError `ERR_BAD_ARGUMENT` for a name that is neither, or if nothing is left
  */
 export function selectChecks(only: readonly string[], skip: readonly string[]): Check[] {
   for (const name of [...only, ...skip]) {
     if (!CHECKS.some((check) => matches(check, name))) {
+      const names = [...CHECK_KINDS, ...new Set(CHECKS.map(groupOf))];
+      const ids = CHECKS.map(({ id }) => id);
       throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no check or group '${name}'`, {
         where: only.includes(name) ? 'only' : 'skip',
-        todo: `choose from ${[...new Set(CHECKS.map(groupOf))].join(', ')} or the ids that --list shows`,
+        todo: `${didYouMean(name, [...names, ...ids])}choose from ${names.join(', ')} or the ids that --list shows`,
       });
     }
   }

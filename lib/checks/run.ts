@@ -6,12 +6,13 @@ import { seededRandom } from '../random.js';
 import { isU64 } from '../units.js';
 import { BUDGETS, type Budget, type BudgetName } from './budget.js';
 import {
-  CHECK_STATUSES,
   type Check,
   type CheckContext,
+  type CheckKind,
   type CheckResult,
   type CheckStatus,
   groupOf,
+  kindOf,
   type Verdict,
 } from './model.js';
 import { RunMonitor } from './monitor.js';
@@ -21,9 +22,9 @@ import { CHECKS, selectChecks } from './registry.js';
 export interface RunOptions {
   /** How much to measure; `default` takes about 10 s. */
   budget?: BudgetName;
-  /** Ids or groups of checks to run; all by default. */
+  /** Ids, groups or kinds (`host`, `self`) of checks to run; all by default. */
   only?: readonly string[];
-  /** Ids or groups of checks to leave out. */
+  /** Ids, groups or kinds of checks to leave out. */
   skip?: readonly string[];
   /** CPUs to measure on, a subset of the thread's affinity; by default all of it. */
   cpus?: readonly number[];
@@ -46,6 +47,12 @@ export interface RunProgress {
   fraction: number;
 }
 
+/** Checks by how they ended. */
+export type CheckCounts = Readonly<Record<CheckStatus, number>>;
+
+/** All checks by how they ended, and those of each kind. */
+export type RunSummary = CheckCounts & Readonly<Record<CheckKind, CheckCounts>>;
+
 /** What a run found. */
 export interface RunReport {
   startedAt: Date;
@@ -55,7 +62,7 @@ export interface RunReport {
   cpus: readonly number[];
   seed: bigint;
   checks: CheckResult[];
-  summary: Record<CheckStatus, number>;
+  summary: RunSummary;
   /** True if the run was stopped before its end. */
   interrupted: boolean;
 }
@@ -103,6 +110,17 @@ async function verdictOf(check: Check, context: CheckContext): Promise<Verdict> 
 
 function bad(where: string, what: string, todo?: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, todo === undefined ? { where } : { where, todo });
+}
+
+function countsOf(checks: readonly CheckResult[]): CheckCounts {
+  const count = (status: CheckStatus): number => checks.filter((check) => check.status === status).length;
+  return { pass: count('pass'), fail: count('fail'), warn: count('warn'), skip: count('skip') };
+}
+
+/** How checks ended, in whole and by kind. */
+export function summaryOf(checks: readonly CheckResult[]): RunSummary {
+  const ofKind = (kind: CheckKind): CheckCounts => countsOf(checks.filter((check) => check.kind === kind));
+  return { ...countsOf(checks), host: ofKind('host'), self: ofKind('self') };
 }
 
 /** A run that has been checked against its options: nothing has been measured yet. */
@@ -189,6 +207,7 @@ async function runChecks(
     results.set(check.id, {
       id: check.id,
       group: groupOf(check),
+      kind: kindOf(groupOf(check)),
       claim: check.claim,
       ...verdict,
       durationMs: performance.now() - checkStart,
@@ -197,7 +216,6 @@ async function runChecks(
     await nextTurn();
   }
   const checks = CHECKS.flatMap((check) => results.get(check.id) ?? []);
-  const count = (status: CheckStatus): number => checks.filter((check) => check.status === status).length;
   return {
     startedAt,
     durationMs: performance.now() - start,
@@ -206,9 +224,7 @@ async function runChecks(
     cpus,
     seed,
     checks,
-    summary: Object.fromEntries(
-      CHECK_STATUSES.map((status) => [status, count(status)]),
-    ) as RunReport['summary'],
+    summary: summaryOf(checks),
     interrupted: isAborted(),
   };
 }

@@ -12,15 +12,16 @@ import { benchText } from '../report/bench-text.js';
 import { textStyle } from '../report/text.js';
 import { wrapped } from '../report/wrapped.js';
 import { ExitCode } from './exit-code.js';
+import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
 import { reportRun } from './measured-run.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
 
 const FORMATS = ['text', 'json', 'csv'] as const;
 
-interface Options {
-  clocks: string[];
-  paths: string[];
-  threads: string[];
+interface Options extends HostNameOptions {
+  clocks?: string[];
+  paths?: string[];
+  threads?: string[];
   rounds?: string;
   quick?: true;
   latency?: true;
@@ -69,9 +70,9 @@ function benchOptions(options: Options): BenchOptions {
   return {
     quick: options.quick === true,
     latency: options.latency === true,
-    ...(options.clocks.length === 0 ? {} : { clocks: options.clocks }),
-    ...(options.paths.length === 0 ? {} : { paths: options.paths }),
-    ...(options.threads.length === 0
+    ...(options.clocks === undefined ? {} : { clocks: options.clocks }),
+    ...(options.paths === undefined ? {} : { paths: options.paths }),
+    ...(options.threads === undefined
       ? {}
       : { threads: options.threads.map((text) => integer(text, '--threads')) }),
     ...(options.rounds === undefined ? {} : { rounds: integer(options.rounds, '--rounds') }),
@@ -111,7 +112,7 @@ async function runBench(options: Options): Promise<ExitCode> {
     (result, stream) => {
       switch (format) {
         case 'json':
-          return benchJson(result);
+          return benchJson(nameHost(result, options));
         case 'csv':
           return benchCsv(result);
         case 'text':
@@ -137,21 +138,19 @@ Exit: 0 measured, 1 slower than the earlier report by more than --fail-on-regres
 
 /** Adds the command `bench`; `finish` takes its exit code. */
 export function addBench(program: Command, finish: (code: ExitCode) => void): void {
-  program
+  const command = program
     .command('bench')
     .description('what a read of a clock costs, by every path, native and from JavaScript')
     .option(
       '--clocks <names>',
       'clocks of the kernel, by comma (default: six, with --quick three)',
       collectNames,
-      [],
     )
-    .option('--paths <names>', 'only these paths, by comma; see below', collectNames, [])
+    .option('--paths <names>', 'only these paths, by comma; see below', collectNames)
     .option(
       '--threads <counts>',
       'so many threads at once, by comma (default: 1, and one a CPU up to 4)',
       collectNames,
-      [],
     )
     .option('--rounds <count>', 'rounds of each process, 5 to 100000')
     .option('--quick', 'take about 10 s instead of a minute')
@@ -162,6 +161,6 @@ export function addBench(program: Command, finish: (code: ExitCode) => void): vo
     .option('--fail-on-regression <percent>', 'exit 1 if one is slower by more than so much')
     .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
     .option('-o, --output <file>', 'write the report there instead of to standard output')
-    .addHelpText('after', HELP)
-    .action(async (options: Options) => finish(await runBench(options)));
+    .addHelpText('after', HELP);
+  addHostNameOption(command).action(async (options: Options) => finish(await runBench(options)));
 }

@@ -19,13 +19,14 @@ import { compareSvg } from '../report/compare-svg.js';
 import { compareText } from '../report/compare-text.js';
 import { textStyle } from '../report/text.js';
 import { ExitCode } from './exit-code.js';
+import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
 import { type RunHooks, reportRun } from './measured-run.js';
 import { type Output, openOutput } from './output.js';
 import { parseChoice } from './values.js';
 
 const FORMATS = ['text', 'json', 'csv', 'svg'] as const;
 
-interface Options {
+interface Options extends HostNameOptions {
   mode?: string;
   for?: string;
   against?: string;
@@ -115,7 +116,7 @@ async function runCompare(options: Options): Promise<ExitCode> {
   const report = await reportRun(options.output, prepare, (result, stream) => {
     switch (format) {
       case 'json':
-        return compareJson(result);
+        return compareJson(nameHost(result, options));
       case 'csv':
         return compareCsv(result.finding);
       case 'svg':
@@ -146,7 +147,7 @@ input, 3 cannot run here, 130 interrupted.`;
 
 /** Adds the command `compare`; `finish` takes its exit code. */
 export function addCompare(program: Command, finish: (code: ExitCode) => void): void {
-  program
+  const command = program
     .command('compare')
     .description("hold simulated against kernel time: the kernel's page, a frozen one, or one of our own")
     .option('--mode <mode>', `one of ${COMPARE_MODES.join(', ')} (default: follow)`)
@@ -159,6 +160,6 @@ export function addCompare(program: Command, finish: (code: ExitCode) => void): 
     .option('--replay <file>', 'judge such a file instead of this machine')
     .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
     .option('-o, --output <file>', 'write the report there instead of to standard output')
-    .addHelpText('after', HELP)
-    .action(async (options: Options) => finish(await runCompare(options)));
+    .addHelpText('after', HELP);
+  addHostNameOption(command).action(async (options: Options) => finish(await runCompare(options)));
 }

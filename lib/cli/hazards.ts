@@ -15,15 +15,16 @@ import { hazardsMarkdown } from '../report/hazards-markdown.js';
 import { hazardsText } from '../report/hazards-text.js';
 import { textStyle } from '../report/text.js';
 import { ExitCode } from './exit-code.js';
+import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
 import { reportRun } from './measured-run.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
 
 const FORMATS = ['text', 'json', 'markdown'] as const;
 
-interface HazardsOptions {
+interface HazardsOptions extends HostNameOptions {
   format: string;
   output?: string;
-  only: string[];
+  only?: string[];
   explain?: string[];
   quick?: true;
   cpus?: string;
@@ -38,7 +39,7 @@ function exitCodeOf({ interrupted, unexpected, run }: HazardReport): ExitCode {
 }
 
 /** One reader against one hazard, as `--explain` names them; `--only` then chooses among the evidence. */
-function explained({ explain, only }: HazardsOptions): { reader: string; hazard: HazardName } | null {
+function explained({ explain, only = [] }: HazardsOptions): { reader: string; hazard: HazardName } | null {
   if (explain === undefined) return null;
   const [reader = '', hazard = '', ...rest] = explain;
   if (rest.length > 0 || hazard === '') {
@@ -57,8 +58,9 @@ function explained({ explain, only }: HazardsOptions): { reader: string; hazard:
 async function runHazards(options: HazardsOptions): Promise<ExitCode> {
   const format = parseChoice('--format', options.format, FORMATS);
   const one = explained(options);
+  const only = options.only ?? [];
   const matrixOptions: HazardOptions = {
-    only: one === null ? options.only : [...options.only, one.hazard],
+    only: one === null ? only : [...only, one.hazard],
     ...(one === null ? {} : { reader: one.reader }),
     quick: options.quick === true,
     ...(options.cpus === undefined ? {} : { cpus: parseCpuList(options.cpus) }),
@@ -69,7 +71,7 @@ async function runHazards(options: HazardsOptions): Promise<ExitCode> {
     options.output,
     (hooks) => prepareHazards(host, { ...matrixOptions, ...hooks }),
     (result, stream) => {
-      if (format === 'json') return hazardsJson(result);
+      if (format === 'json') return hazardsJson(nameHost(result, options));
       if (format === 'markdown') return hazardsMarkdown(result);
       const style = textStyle(stream);
       return one === null ? hazardsText(result, style) : explainText(result, one.hazard, style);
@@ -95,16 +97,16 @@ Exit: 0 every cell is as expected (expected-unsafe ones included), 1 one is not,
 
 /** Adds the command `hazards`; `finish` takes its exit code. */
 export function addHazards(program: Command, finish: (code: ExitCode) => void): void {
-  program
+  const command = program
     .command('hazards')
     .description('hold the readers of clock pages against what can happen to them, with evidence')
     .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
     .option('-o, --output <file>', 'write the report there instead of to standard output')
-    .option('--only <names>', 'only these kinds of evidence, readers, hazards, by comma', collectNames, [])
+    .option('--only <names>', 'only these kinds of evidence, readers, hazards, by comma', collectNames)
     .option('--explain <names...>', 'tell all of one reader against one hazard: READER HAZARD')
     .option('--quick', 'take about 20 s instead of 80')
     .option('--cpus <list>', 'measure on these CPUs, as taskset takes them: 0,2-5,8-14:2')
     .option('--seed <number>', 'seed of the random moments, unsigned 64 bits, decimal or 0x')
-    .addHelpText('after', HELP)
-    .action(async (options: HazardsOptions) => finish(await runHazards(options)));
+    .addHelpText('after', HELP);
+  addHostNameOption(command).action(async (options: HazardsOptions) => finish(await runHazards(options)));
 }

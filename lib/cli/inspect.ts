@@ -5,12 +5,13 @@ import { inspectJson } from '../report/inspect-json.js';
 import { inspectText } from '../report/inspect-text.js';
 import { textStyle } from '../report/text.js';
 import { ExitCode } from './exit-code.js';
+import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
 import { openOutput } from './output.js';
 import { parseChoice } from './values.js';
 
 const FORMATS = ['text', 'json'] as const;
 
-interface InspectOptions {
+interface InspectOptions extends HostNameOptions {
   format: string;
   output?: string;
 }
@@ -20,7 +21,7 @@ async function runInspect(options: InspectOptions): Promise<ExitCode> {
   const host = openMachine();
   const output = openOutput(options.output);
   try {
-    const inspection = inspectHost(host);
+    const inspection = nameHost(inspectHost(host), options);
     await output.write(
       format === 'json' ? inspectJson(inspection) : inspectText(inspection, textStyle(output.stream)),
     );
@@ -38,11 +39,11 @@ Examples:
 
 /** Adds the command `inspect`; `finish` takes its exit code. */
 export function addInspect(program: Command, finish: (code: ExitCode) => void): void {
-  program
+  const command = program
     .command('inspect')
     .description("show this host's counter, clocksource, vDSO, clock page, time namespace and leap table")
     .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
     .option('-o, --output <file>', 'write the result there instead of to standard output')
-    .addHelpText('after', EXAMPLES)
-    .action(async (options: InspectOptions) => finish(await runInspect(options)));
+    .addHelpText('after', EXAMPLES);
+  addHostNameOption(command).action(async (options: InspectOptions) => finish(await runInspect(options)));
 }

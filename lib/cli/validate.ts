@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { BudgetName } from '../checks/budget.js';
-import { groupOf } from '../checks/model.js';
+import { groupOf, kindOf } from '../checks/model.js';
 import { CHECKS } from '../checks/registry.js';
 import { prepareRun, type RunOptions, type RunReport } from '../checks/run.js';
 import { LatchclockError } from '../errors.js';
@@ -9,8 +9,9 @@ import { toJson } from '../report/json.js';
 import { columns, textStyle } from '../report/text.js';
 import { validateJson } from '../report/validate-json.js';
 import { validateJunit } from '../report/validate-junit.js';
-import { validateText } from '../report/validate-text.js';
+import { validateBrief, validateText } from '../report/validate-text.js';
 import { ExitCode } from './exit-code.js';
+import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
 import { reportRun } from './measured-run.js';
 import { openOutput } from './output.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
@@ -18,12 +19,13 @@ import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js'
 const FORMATS = ['text', 'json', 'junit', 'prometheus'] as const;
 type Format = (typeof FORMATS)[number];
 
-interface ValidateOptions {
+interface ValidateOptions extends HostNameOptions {
   format: string;
   output?: string;
-  only: string[];
-  skip: string[];
+  only?: string[];
+  skip?: string[];
   list?: true;
+  brief?: true;
   quick?: true;
   thorough?: true;
   cpus?: string;
@@ -41,15 +43,19 @@ function chooseBudget({ quick, thorough }: ValidateOptions): BudgetName {
 }
 
 function listChecks(format: Format, stream: { isTTY?: boolean; columns?: number }): string {
-  const listed = CHECKS.map((check) => ({ id: check.id, group: groupOf(check), claim: check.claim }));
+  const listed = CHECKS.map((check) => {
+    const group = groupOf(check);
+    return { id: check.id, group, kind: kindOf(group), claim: check.claim };
+  });
   if (format === 'json') return toJson(listed);
-  const rows = listed.map(({ id, claim }) => [id, claim]);
-  return `${columns(textStyle(stream), [19], rows)}\n`;
+  const rows = listed.map(({ id, kind, claim }) => [id, kind, claim]);
+  return `${columns(textStyle(stream), [19, 4], rows)}\n`;
 }
 
 async function render(
   report: RunReport,
   format: Format,
+  brief: boolean,
   stream: { isTTY?: boolean; columns?: number },
 ): Promise<string> {
   switch (format) {
@@ -61,22 +67,31 @@ async function render(
       // 40 ms to load, for this format only.
       return (await import('../report/validate-prometheus.js')).validatePrometheus(report);
     case 'text':
-      return validateText(report, textStyle(stream));
+      return (brief ? validateBrief : validateText)(report, textStyle(stream));
   }
 }
 
-function exitCodeOf({ interrupted, summary }: RunReport): ExitCode {
+/** The exit code that a run ends with: the host's checks come first. */
+export function exitCodeOf({ interrupted, summary }: Pick<RunReport, 'interrupted' | 'summary'>): ExitCode {
   if (interrupted) return ExitCode.interrupted;
-  if (summary.fail > 0) return ExitCode.failed;
+  if (summary.host.fail > 0) return ExitCode.failed;
+  if (summary.self.fail > 0) return ExitCode.selfTestFailed;
   return summary.pass + summary.warn === 0 ? ExitCode.cannotRun : ExitCode.held;
 }
 
 async function runValidate(options: ValidateOptions): Promise<ExitCode> {
   const format = parseChoice('--format', options.format, FORMATS);
+  const brief = options.brief === true;
+  if (brief && format !== 'text') {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', `--brief shortens text, and not ${format}`, {
+      where: '--brief',
+      todo: 'leave one of them out',
+    });
+  }
   const runOptions: RunOptions = {
     budget: chooseBudget(options),
-    only: options.only,
-    skip: options.skip,
+    ...(options.only === undefined ? {} : { only: options.only }),
+    ...(options.skip === undefined ? {} : { skip: options.skip }),
     ...(options.cpus === undefined ? {} : { cpus: parseCpuList(options.cpus) }),
     ...(options.seed === undefined ? {} : { seed: parseSeed(options.seed) }),
   };
@@ -94,7 +109,7 @@ async function runValidate(options: ValidateOptions): Promise<ExitCode> {
   const report = await reportRun(
     options.output,
     (hooks) => prepareRun(host, { ...runOptions, ...hooks }),
-    (result, stream) => render(result, format, stream),
+    (result, stream) => render(nameHost(result, options), format, brief, stream),
   );
   return exitCodeOf(report);
 }
@@ -103,24 +118,27 @@ const EXAMPLES = `
 Examples:
   latchclock validate
   latchclock validate --quick --only page,vdso.fast
+  latchclock validate --only host --brief
   latchclock validate --format json -o report.json --cpus 0,2-3
 
-Exit: 0 held, 1 a check failed, 2 wrong usage, 3 cannot run here, 130 interrupted.`;
+Exit: 0 held, 1 a check of the host failed, 2 wrong usage, 3 cannot run here,
+4 the host's checks held and a self-test of latchclock failed, 130 interrupted.`;
 
 /** Adds the command `validate`; `finish` takes its exit code. */
 export function addValidate(program: Command, finish: (code: ExitCode) => void): void {
-  program
+  const command = program
     .command('validate')
     .description("check this host's counter, vDSO, clocks and clock page, with evidence")
     .option('--format <format>', `one of ${FORMATS.join(', ')}`, 'text')
     .option('-o, --output <file>', 'write the report there instead of to standard output')
-    .option('--only <names>', 'only these checks or groups, by comma', collectNames, [])
-    .option('--skip <names>', 'all but these checks or groups, by comma', collectNames, [])
-    .option('--list', 'list the checks and their claims, and run none')
+    .option('--only <names>', 'only these checks, groups or kinds (host, self), by comma', collectNames)
+    .option('--skip <names>', 'all but these checks, groups or kinds, by comma', collectNames)
+    .option('--list', 'list the checks, their kinds and claims, and run none')
+    .option('--brief', 'show what is no pass, and one line')
     .option('--quick', 'take about 4 s instead of 16')
     .option('--thorough', 'take some minutes')
     .option('--cpus <list>', 'measure on these CPUs, as taskset takes them: 0,2-5,8-14:2')
     .option('--seed <number>', 'seed of the random choices, unsigned 64 bits, decimal or 0x')
-    .addHelpText('after', EXAMPLES)
-    .action(async (options: ValidateOptions) => finish(await runValidate(options)));
+    .addHelpText('after', EXAMPLES);
+  addHostNameOption(command).action(async (options: ValidateOptions) => finish(await runValidate(options)));
 }

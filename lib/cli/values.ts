@@ -1,4 +1,5 @@
 import { LatchclockError } from '../errors.js';
+import { didYouMean } from '../nearest.js';
 import { U64_MAX } from '../units.js';
 
 function bad(option: string, text: string, expected: string): LatchclockError {
@@ -49,11 +50,16 @@ export function parseSeed(text: string): bigint {
  */
 export function parseChoice<T extends string>(option: string, text: string, choices: readonly T[]): T {
   const choice = choices.find((known) => known === text);
-  if (choice === undefined) throw bad(option, text, `one of ${choices.join(', ')}`);
+  if (choice === undefined) {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', `'${text}' is not one of ${choices.join(', ')}`, {
+      where: option,
+      todo: `${didYouMean(text, choices)}see --help`,
+    });
+  }
   return choice;
 }
 
 /** Adds the parts of a comma-separated list to those of earlier uses of the option. */
-export function collectNames(text: string, before: readonly string[]): string[] {
+export function collectNames(text: string, before: readonly string[] = []): string[] {
   return [...before, ...text.split(',').map((name) => name.trim())];
 }

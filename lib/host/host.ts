@@ -1,4 +1,4 @@
-import { release } from 'node:os';
+import { hostname, release } from 'node:os';
 import { LatchclockError } from '../errors.js';
 import type { Addon } from '../native/addon.js';
 import { getAddon } from '../native/load.js';
@@ -8,6 +8,7 @@ import { type ClocksourceFacts, readClocksourceFacts } from './clocksource.js';
 import { type CounterFacts, readCounterFacts } from './counter-facts.js';
 import { type HostFiles, machineFiles } from './files.js';
 import { findKernelPage, type ProvedKernelPage, readKernelPage } from './kernel-page.js';
+import { machineIdHash } from './machine-id.js';
 import { readTimeNamespaceFacts, type TimeNamespaceFacts } from './time-namespace.js';
 import { readVdso, type VdsoImage } from './vdso.js';
 
@@ -74,6 +75,10 @@ export function kernelCounterHz(host: Host): number | null {
 
 /** The `host` block of every JSON output. */
 export interface HostSummary {
+  /** Null where the user wants it left out. */
+  hostname: string | null;
+  /** Of `/etc/machine-id`, hashed for this package alone; null where there is none. */
+  machineIdHash: string | null;
   kernel: string;
   arch: string;
   cpuModel: string;
@@ -92,6 +97,8 @@ export function summarizeHost(host: Host): HostSummary {
   const { current, available } = host.clocksource();
   const hz = orNull(() => kernelCounterHz(host));
   return {
+    hostname: hostname(),
+    machineIdHash: machineIdHash(host.files),
     kernel: release(),
     arch: process.arch,
     cpuModel: counter?.cpuModel ?? 'unknown',

@@ -14,13 +14,20 @@ const NARROWEST = 60;
 const WIDEST = 120;
 const WIDTH_OF_A_FILE = 80;
 
-/** The style for a stream: colour only on a terminal, never under `NO_COLOR`. */
+/** `FORCE_COLOR` as Node and its packages take it: set, and neither `0` nor `false`. */
+function isColorForced({ FORCE_COLOR }: NodeJS.ProcessEnv): boolean {
+  return FORCE_COLOR !== undefined && FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
+}
+
+/** The style for a stream: colour on a terminal or under `FORCE_COLOR`, never under `NO_COLOR`. */
 export function textStyle(
   stream: { isTTY?: boolean; columns?: number },
   environment = process.env,
 ): TextStyle {
   const isTerminal = stream.isTTY === true;
-  const colored = isTerminal && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb';
+  const isRefused = (environment['NO_COLOR'] ?? '') !== '';
+  const colored =
+    !isRefused && (isColorForced(environment) || (isTerminal && environment['TERM'] !== 'dumb'));
   const columns = isTerminal ? (stream.columns ?? WIDTH_OF_A_FILE) : WIDTH_OF_A_FILE;
   return {
     width: Math.min(WIDEST, Math.max(NARROWEST, columns)),

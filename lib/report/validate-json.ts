@@ -3,8 +3,8 @@ import type { RunReport } from '../checks/run.js';
 import { jsonHead, toJson } from './json.js';
 
 function checkJson(check: CheckResult): object {
-  const { id, group, claim, status, reason, bound, advice, evidence, durationMs } = check;
-  return { id, group, claim, status, reason, bound, advice: advice ?? null, evidence, durationMs };
+  const { id, group, kind, claim, status, reason, bound, advice, evidence, durationMs } = check;
+  return { id, group, kind, claim, status, reason, bound, advice: advice ?? null, evidence, durationMs };
 }
 
 /** A run as JSON, schema `latchclock/validate/1`. */

@@ -32,30 +32,48 @@ function body(check: CheckResult): string {
   }
 }
 
-function suite(group: string, checks: readonly CheckResult[]): string {
+function property(name: string, value: string): string {
+  return `      <property name="${name}" value="${xml(value)}"/>`;
+}
+
+function suite(
+  { host, startedAt }: RunReport,
+  kind: string,
+  group: string,
+  checks: readonly CheckResult[],
+): string {
   const failures = checks.filter((check) => check.status === 'fail').length;
   const skipped = checks.filter((check) => check.status === 'skip').length;
   const time = seconds(checks.reduce((sum, check) => sum + check.durationMs, 0));
   const cases = checks.map(
     (check) =>
-      `    <testcase classname="${TOOL.name}.${xml(group)}" name="${xml(check.id)}" time="${seconds(check.durationMs)}">${body(check)}</testcase>`,
+      `    <testcase classname="${TOOL.name}.${kind}.${xml(group)}" name="${xml(check.id)}" time="${seconds(check.durationMs)}">${body(check)}</testcase>`,
   );
+  const named = host.hostname === null ? '' : ` hostname="${xml(host.hostname)}"`;
+  // The form of JUnit's own schema: without a fraction, and without a zone.
+  const at = startedAt.toISOString().slice(0, 19);
   return [
-    `  <testsuite name="${xml(group)}" tests="${checks.length}" failures="${failures}" errors="0" skipped="${skipped}" time="${time}">`,
+    `  <testsuite name="${xml(group)}" tests="${checks.length}" failures="${failures}" errors="0" skipped="${skipped}" time="${time}" timestamp="${at}"${named}>`,
+    '    <properties>',
+    property('kind', kind),
+    ...(host.machineIdHash === null ? [] : [property('machineIdHash', host.machineIdHash)]),
+    '    </properties>',
     ...cases,
     '  </testsuite>',
   ].join('\n');
 }
 
-/** A run as JUnit XML: a suite a group; a warning is a case that passed, with its text. */
+/** A run as JUnit XML: a suite a group, with its kind; a warning is a case that passed, with its text. */
 export function validateJunit(report: RunReport): string {
-  const groups = [...new Set(report.checks.map((check) => check.group))];
+  const groups = [...new Map(report.checks.map(({ group, kind }) => [group, kind]))];
   const { fail, skip } = report.summary;
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites name="${TOOL.name}" tests="${report.checks.length}" failures="${fail}" errors="0" skipped="${skip}" time="${seconds(report.durationMs)}">`,
-    ...groups.map((group) =>
+    ...groups.map(([group, kind]) =>
       suite(
+        report,
+        kind,
         group,
         report.checks.filter((check) => check.group === group),
       ),

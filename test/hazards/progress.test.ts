@@ -118,6 +118,8 @@ describe('a cell whose progress differs', () => {
   const reportOf = (cell: Cell): HazardReport => ({
     ...{ startedAt: new Date(0), durationMs: 1, quick: false, cpus: [0], seed: 1n, interrupted: false },
     host: {
+      hostname: null,
+      machineIdHash: null,
       ...{ kernel: '6.1', arch: 'x64', cpuModel: 'none', cpus: 1, hypervisor: null },
       clocksource: { current: 'tsc', available: ['tsc'] },
       ...{ counter: { hz: null, invariant: true }, timeNamespace: false, privileged: false },

@@ -1,4 +1,4 @@
-import { release } from 'node:os';
+import { hostname, release } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { LatchclockError } from '../../lib/errors.ts';
 import type { HostFiles } from '../../lib/host/files.ts';
@@ -81,6 +81,7 @@ describe("the counter's frequency by the kernel's mult", () => {
 describe('the summary', () => {
   test('says what the machine is', () => {
     expect(summarizeHost(open({ cpus: [0, 2, 5] }))).toMatchObject({
+      hostname: hostname(),
       kernel: release(),
       arch: 'x64',
       cpuModel: 'Simulated(R) Processor @ 2.60GHz',

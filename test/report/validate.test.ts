@@ -1,19 +1,21 @@
 import { describe, expect, test } from 'vitest';
-import type { CheckResult } from '../../lib/checks/model.ts';
-import type { RunReport } from '../../lib/checks/run.ts';
+import { type CheckGroup, type CheckResult, kindOf } from '../../lib/checks/model.ts';
+import { type RunReport, summaryOf } from '../../lib/checks/run.ts';
 import { textStyle } from '../../lib/report/text.ts';
 import { validateJson } from '../../lib/report/validate-json.ts';
 import { validateJunit } from '../../lib/report/validate-junit.ts';
 import { validatePrometheus } from '../../lib/report/validate-prometheus.ts';
-import { validateText } from '../../lib/report/validate-text.ts';
+import { validateBrief, validateText } from '../../lib/report/validate-text.ts';
 import { shippedSchema } from '../support/schema.ts';
 
 const NASTY = 'a <b> & "c" \u0007 ]]> \u001b[31mred';
 
 function check(id: string, verdict: Partial<CheckResult>): CheckResult {
+  const group = id.split('.')[0] as CheckGroup;
   return {
     id,
-    group: id.split('.')[0],
+    group,
+    kind: kindOf(group),
     claim: `the claim of ${id}`,
     status: 'pass',
     reason: `the reason of ${id}`,
@@ -24,10 +26,21 @@ function check(id: string, verdict: Partial<CheckResult>): CheckResult {
   } as CheckResult;
 }
 
+const CHECKS = [
+  check('counter.invariant', {}),
+  check('counter.frequency', { status: 'warn', advice: 'what to do about it' }),
+  check('vdso.fast', { status: 'fail', reason: NASTY, advice: NASTY }),
+  check('page.exact', { status: 'skip', advice: 'what would let it run' }),
+  check('latch.stress', {}),
+  check('schedule.leap', { status: 'warn', advice: 'what a busy machine needs' }),
+];
+
 const REPORT: RunReport = {
   startedAt: new Date('2026-01-02T03:04:05.678Z'),
   durationMs: 9876.5,
   host: {
+    hostname: 'a<host>',
+    machineIdHash: '0123456789ab4def8123456789abcdef',
     kernel: '6.18.0',
     arch: 'x64',
     cpuModel: 'A CPU',
@@ -41,13 +54,8 @@ const REPORT: RunReport = {
   budget: 'default',
   cpus: [0, 1],
   seed: (1n << 64n) - 1n,
-  checks: [
-    check('counter.invariant', {}),
-    check('counter.frequency', { status: 'warn', advice: 'what to do about it' }),
-    check('vdso.fast', { status: 'fail', reason: NASTY, advice: NASTY }),
-    check('page.exact', { status: 'skip', advice: 'what would let it run' }),
-  ],
-  summary: { pass: 1, fail: 1, warn: 1, skip: 1 },
+  checks: CHECKS,
+  summary: summaryOf(CHECKS),
   interrupted: false,
 };
 
@@ -56,6 +64,19 @@ describe('JSON', () => {
     const validate = shippedSchema('validate-1');
     validate(JSON.parse(validateJson(REPORT)));
     expect(validate.errors).toBeNull();
+  });
+
+  test('tells the host from the self-test, check by check and in the summary', () => {
+    const json = JSON.parse(validateJson(REPORT));
+    expect(json.checks.map(({ kind }: CheckResult) => kind)).toEqual([
+      ...['host', 'host', 'host', 'host'],
+      ...['self', 'self'],
+    ]);
+    expect(json.summary).toEqual({
+      ...{ pass: 2, fail: 1, warn: 2, skip: 1 },
+      host: { pass: 1, fail: 1, warn: 1, skip: 1 },
+      self: { pass: 1, fail: 0, warn: 1, skip: 0 },
+    });
   });
 
   test('64-bit integers are decimal strings', () => {
@@ -81,14 +102,22 @@ describe('JUnit', () => {
 
   test('counts tests, failures and skips', () => {
     expect(xml).toContain(
-      '<testsuites name="latchclock" tests="4" failures="1" errors="0" skipped="1" time="9.877">',
+      '<testsuites name="latchclock" tests="6" failures="1" errors="0" skipped="1" time="9.877">',
     );
     expect(xml).toContain(
-      '<testsuite name="counter" tests="2" failures="0" errors="0" skipped="0" time="0.025">',
+      '<testsuite name="counter" tests="2" failures="0" errors="0" skipped="0" time="0.025" timestamp="2026-01-02T03:04:05" hostname="a&lt;host&gt;">',
     );
-    expect(xml.match(/<testcase /g)).toHaveLength(4);
+    expect(xml.match(/<testcase /g)).toHaveLength(6);
     expect(xml.match(/<failure /g)).toHaveLength(1);
     expect(xml.match(/<skipped /g)).toHaveLength(1);
+  });
+
+  test('names kind and machine, and not the host where the user wants that', () => {
+    expect(xml).toContain('<testcase classname="latchclock.self.latch" name="latch.stress"');
+    expect(xml).toContain('<testcase classname="latchclock.host.vdso" name="vdso.fast"');
+    expect(xml.match(/<property name="kind" value="host"\/>/g)).toHaveLength(3);
+    expect(xml).toContain('<property name="machineIdHash" value="0123456789ab4def8123456789abcdef"/>');
+    expect(validateJunit({ ...REPORT, host: { ...REPORT.host, hostname: null } })).not.toContain('hostname=');
   });
 
   test('escapes what XML cannot hold', () => {
@@ -105,12 +134,15 @@ describe('Prometheus', () => {
       .split('\n')
       .filter((line) => line.startsWith('latchclock_check_status') && line.endsWith(' 1'));
     expect(ones).toEqual([
-      'latchclock_check_status{check="counter.invariant",group="counter",status="pass"} 1',
-      'latchclock_check_status{check="counter.frequency",group="counter",status="warn"} 1',
-      'latchclock_check_status{check="vdso.fast",group="vdso",status="fail"} 1',
-      'latchclock_check_status{check="page.exact",group="page",status="skip"} 1',
+      'latchclock_check_status{check="counter.invariant",group="counter",kind="host",status="pass"} 1',
+      'latchclock_check_status{check="counter.frequency",group="counter",kind="host",status="warn"} 1',
+      'latchclock_check_status{check="vdso.fast",group="vdso",kind="host",status="fail"} 1',
+      'latchclock_check_status{check="page.exact",group="page",kind="host",status="skip"} 1',
+      'latchclock_check_status{check="latch.stress",group="latch",kind="self",status="pass"} 1',
+      'latchclock_check_status{check="schedule.leap",group="schedule",kind="self",status="warn"} 1',
     ]);
-    expect(text).toContain('latchclock_checks{status="fail"} 1');
+    expect(text).toContain('latchclock_checks{kind="host",status="fail"} 1');
+    expect(text).toContain('latchclock_checks{kind="self",status="fail"} 0');
     expect(text).toContain('latchclock_tsc_hertz 2596122130');
   });
 
@@ -127,7 +159,28 @@ describe('text', () => {
     expect(text).toMatch(/^ warn {2}frequency {2,}the reason of counter\.frequency$/m);
     expect(text).toMatch(/^ +the bound of counter\.frequency$/m);
     expect(text).toMatch(/^ +→ what to do about it$/m);
-    expect(text).toMatch(/^failed: 1 passed, 1 failed, 1 warned, 1 skipped in 9\.9 s$/m);
+  });
+
+  test('ends with what it says of the host, then of latchclock on it', () => {
+    expect(text.trimEnd().split('\n').slice(-3)).toEqual([
+      'host FAILED: 1 passed, 1 failed, 1 warned, 1 skipped',
+      'self-test held: 1 passed, 0 failed, 1 warned, 0 skipped',
+      '6 checks in 9.9 s',
+    ]);
+  });
+
+  test('shows the self-test below the host, under a line of its own', () => {
+    const at = (line: string): number => text.split('\n').indexOf(line);
+    const heading = text.split('\n').findIndex((line) => line.startsWith('self-test: '));
+    expect(at('page')).toBeLessThan(heading);
+    expect(heading).toBeLessThan(at('latch'));
+    expect(at('latch')).toBeLessThan(at('schedule'));
+  });
+
+  test('of the host alone says nothing of a self-test', () => {
+    const checks = CHECKS.filter(({ kind }) => kind === 'host');
+    const host = validateText({ ...REPORT, checks, summary: summaryOf(checks) }, textStyle({}));
+    expect(host).not.toContain('self-test');
   });
 
   test('has no colour off a terminal, none under NO_COLOR, none on a dumb terminal, else some', () => {
@@ -139,11 +192,35 @@ describe('text', () => {
     expect(on({ isTTY: true, columns: 80 }, { NO_COLOR: '1' })).not.toContain(csi);
     expect(on({ isTTY: true, columns: 80 }, { TERM: 'dumb' })).not.toContain(csi);
     expect(on({ isTTY: true, columns: 80 }, {})).toContain(csi);
+    expect(on({}, { FORCE_COLOR: '1' })).toContain(csi);
+    expect(on({}, { FORCE_COLOR: '' })).toContain(csi);
+    expect(on({}, { FORCE_COLOR: '0' })).not.toContain(csi);
+    expect(on({}, { FORCE_COLOR: '1', NO_COLOR: '1' })).not.toContain(csi);
   });
 
   test('says when nothing ran and when it was interrupted', () => {
-    const none = { ...REPORT, checks: [], summary: { pass: 0, fail: 0, warn: 0, skip: 0 } };
-    expect(validateText(none, textStyle({}))).toContain('nothing ran:');
+    const none = { ...REPORT, checks: [], summary: summaryOf([]) };
+    expect(validateText(none, textStyle({}))).toContain('host nothing ran:');
     expect(validateText({ ...none, interrupted: true }, textStyle({}))).toContain('interrupted:');
+  });
+});
+
+describe('brief text', () => {
+  test('is one line where all is well', () => {
+    const checks = CHECKS.filter(({ status }) => status === 'pass');
+    const report = { ...REPORT, checks, summary: summaryOf(checks) };
+    expect(validateBrief(report, textStyle({}))).toBe(
+      'host held: 1 passed; self-test held: 1 passed; 2 checks in 9.9 s\n',
+    );
+  });
+
+  test('shows what is no pass, and no pass, in 80 columns', () => {
+    const text = validateBrief(REPORT, textStyle({}));
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    expect(text).toMatch(/^ warn {2}frequency/m);
+    expect(text).toMatch(/^ FAIL {2}fast/m);
+    expect(text).toMatch(/^ skip {2}exact/m);
+    expect(text).not.toContain('invariant');
+    expect(text).toContain('host FAILED: 1 passed, 1 failed, 1 warned, 1 skipped');
   });
 });
