@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import type { BudgetName } from '../checks/budget.js';
 import { groupOf, kindOf } from '../checks/model.js';
-import { CHECKS } from '../checks/registry.js';
+import { CHECKS, selectChecks } from '../checks/registry.js';
 import { prepareRun, type RunOptions, type RunReport } from '../checks/run.js';
 import { LatchclockError } from '../errors.js';
 import { openMachine } from '../host/host.js';
+import { explainJson, explainMarkdown, explainText } from '../report/explain-checks.js';
 import { toJson } from '../report/json.js';
 import { columns, textStyle } from '../report/text.js';
 import { validateJson } from '../report/validate-json.js';
@@ -26,6 +27,7 @@ interface ValidateOptions extends HostNameOptions {
   skip?: string[];
   list?: true;
   brief?: true;
+  explain?: string[];
   quick?: true;
   thorough?: true;
   cpus?: string;
@@ -50,6 +52,40 @@ function listChecks(format: Format, stream: { isTTY?: boolean; columns?: number 
   if (format === 'json') return toJson(listed);
   const rows = listed.map(({ id, kind, claim }) => [id, kind, claim]);
   return `${columns(textStyle(stream), [19, 4], rows)}\n`;
+}
+
+const EXPLAIN_FORMATS = ['text', 'json', 'markdown'] as const;
+
+/** What the checks of `names` measure, what their verdicts mean and what to do; runs none of them. */
+function explainChecks(
+  names: readonly string[],
+  format: string,
+  stream: { isTTY?: boolean; columns?: number },
+): string {
+  const checks = selectChecks(names, []);
+  switch (parseChoice('--format', format, EXPLAIN_FORMATS)) {
+    case 'json':
+      return explainJson(checks);
+    case 'markdown':
+      return explainMarkdown(checks);
+    case 'text':
+      return explainText(checks, textStyle(stream));
+  }
+}
+
+/** Writes what needs no measurement. */
+async function writeText(
+  path: string | undefined,
+  text: (stream: { isTTY?: boolean; columns?: number }) => string,
+): Promise<ExitCode> {
+  const output = openOutput(path);
+  try {
+    await output.write(text(output.stream));
+  } catch (error) {
+    output.discard();
+    throw error;
+  }
+  return ExitCode.held;
 }
 
 async function render(
@@ -80,6 +116,10 @@ export function exitCodeOf({ interrupted, summary }: Pick<RunReport, 'interrupte
 }
 
 async function runValidate(options: ValidateOptions): Promise<ExitCode> {
+  const { explain } = options;
+  if (explain !== undefined) {
+    return writeText(options.output, (stream) => explainChecks(explain, options.format, stream));
+  }
   const format = parseChoice('--format', options.format, FORMATS);
   const brief = options.brief === true;
   if (brief && format !== 'text') {
@@ -95,16 +135,7 @@ async function runValidate(options: ValidateOptions): Promise<ExitCode> {
     ...(options.cpus === undefined ? {} : { cpus: parseCpuList(options.cpus) }),
     ...(options.seed === undefined ? {} : { seed: parseSeed(options.seed) }),
   };
-  if (options.list) {
-    const output = openOutput(options.output);
-    try {
-      await output.write(listChecks(format, output.stream));
-    } catch (error) {
-      output.discard();
-      throw error;
-    }
-    return ExitCode.held;
-  }
+  if (options.list) return writeText(options.output, (stream) => listChecks(format, stream));
   const host = openMachine();
   const report = await reportRun(
     options.output,
@@ -119,6 +150,7 @@ Examples:
   latchclock validate
   latchclock validate --quick --only page,vdso.fast
   latchclock validate --only host --brief
+  latchclock validate --explain vdso.fast
   latchclock validate --format json -o report.json --cpus 0,2-3
 
 Exit: 0 held, 1 a check of the host failed, 2 wrong usage, 3 cannot run here,
@@ -134,6 +166,11 @@ export function addValidate(program: Command, finish: (code: ExitCode) => void):
     .option('--only <names>', 'only these checks, groups or kinds (host, self), by comma', collectNames)
     .option('--skip <names>', 'all but these checks, groups or kinds, by comma', collectNames)
     .option('--list', 'list the checks, their kinds and claims, and run none')
+    .option(
+      '--explain <names>',
+      'tell what these checks measure, what each verdict means and what to do (also as markdown), and run none',
+      collectNames,
+    )
     .option('--brief', 'show what is no pass, and one line')
     .option('--quick', 'take about 4 s instead of 16')
     .option('--thorough', 'take some minutes')
