@@ -82,6 +82,8 @@ export interface SimulatedHostOptions {
   updateEveryCycles?: bigint;
   counterHz?: bigint;
   mult?: bigint;
+  /** The uncorrected mult of monotonic-raw (default: mult and 5). */
+  multRaw?: bigint;
   shift?: bigint;
   /** CPUID by leaf, over the defaults (an Intel processor under KVM); `traps`: the instruction is refused. */
   cpuid?: Readonly<Record<number, CpuidRegisters>> | 'traps';
@@ -115,7 +117,10 @@ class SimulatedKernel {
   counter = 1_000_000_000_000n;
   cycleLast = 999_999_000_000n;
   seq = 1000;
-  readonly mult: bigint;
+  /** May be changed where the page is rewritten, as steering does. */
+  mult: bigint;
+  /** The clocksource's own, which its limits follow from. */
+  readonly registeredMult: bigint;
   readonly multRaw: bigint;
   readonly shift: bigint;
   readonly bases: Record<'realtime' | 'monotonic' | 'boottime' | 'tai' | 'raw', Base>;
@@ -126,7 +131,8 @@ class SimulatedKernel {
 
   constructor(readonly options: SimulatedHostOptions) {
     this.mult = options.mult ?? 6_462_360n;
-    this.multRaw = this.mult + 5n;
+    this.registeredMult = this.mult;
+    this.multRaw = options.multRaw ?? this.mult + 5n;
     this.shift = options.shift ?? 24n;
     this.namespace = options.inTimeNamespace ?? { monotonicNs: 0n, boottimeNs: 0n };
     const base = (seconds: bigint, ns: bigint): Base => ({ seconds, scaledNs: (ns << this.shift) + 12_345n });
@@ -216,7 +222,7 @@ function dataPage(kernel: SimulatedKernel, layout: KernelPageLayout, mode: Simul
     page.setBigUint64(at.cycleLast, kernel.cycleLast, true);
     const mult = copy === 'raw' ? kernel.multRaw : kernel.mult;
     // The limit of the clocksource, the same in both copies.
-    const maxCycles = (U64 - 1n) / ((kernel.mult * 111n) / 100n);
+    const maxCycles = (U64 - 1n) / ((kernel.registeredMult * 111n) / 100n);
     if (at.maxCycles !== null) page.setBigUint64(at.maxCycles, maxCycles, true);
     if (at.mask !== null) page.setBigUint64(at.mask, U64 - 1n, true);
     page.setUint32(at.mult, Number(mult), true);

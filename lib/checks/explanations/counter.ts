@@ -32,9 +32,9 @@ export const COUNTER_EXPLANATIONS: Explanations = {
       'After a migration or a suspended host the counter may run at another rate than the kernel believes: restart the guest, or count by a paravirtual clock. A correction at its limit is a time daemon that slews: look at chronyc tracking or ntpq -c rv.',
     neededBy: ['page.updates'],
     example: {
-      fault: 'the counter runs 1 % faster than the kernel reckons',
+      fault: 'monotonic-raw gains 10 ms on the counter during the run',
       status: 'fail',
-      reason: '2596.122 MHz; measured +9999.9 ppm, outside the bound',
+      reason: '2596.142 MHz; measured -21142 ppm, outside the bound',
     },
   },
   'counter.granularity': {
@@ -63,9 +63,9 @@ export const COUNTER_EXPLANATIONS: Explanations = {
       'Let the kernel use another clocksource: no clock that is built on this counter is monotonic. Tell the vendor of the CPU or of the hypervisor.',
     neededBy: ['counter.warp', 'clock.monotonic'],
     example: {
-      fault: 'the counter runs backwards',
+      fault: 'the counter goes back by 700 cycles at each thousandth reading',
       status: 'fail',
-      reason: 'went back 1,999 times, by up to 100 cycles (38.5 ns)',
+      reason: 'went back 4 times, by up to 700 cycles (270 ns)',
     },
   },
   'counter.warp': {
@@ -82,7 +82,7 @@ export const COUNTER_EXPLANATIONS: Explanations = {
     example: {
       fault: 'the counter of CPU 1 is 5,000 cycles behind',
       status: 'fail',
-      reason: 'went back 1,999 times by up to 4,900 cycles (1.89 us) between CPUs 0 and 1',
+      reason: 'went back 1,000 times by up to 4,900 cycles (1,887 ns) between CPUs 0 and 1',
     },
   },
   'counter.offset': {
@@ -100,7 +100,7 @@ export const COUNTER_EXPLANATIONS: Explanations = {
     example: {
       fault: 'the counter of CPU 1 is 5,000 cycles ahead',
       status: 'fail',
-      reason: 'CPU 1 is ahead of CPU 0 by 4,950 cycles or more',
+      reason: 'CPU 1 is ahead of CPU 0 by 4851 cycles or more',
     },
   },
   'counter.stability': {
@@ -116,9 +116,9 @@ export const COUNTER_EXPLANATIONS: Explanations = {
       'A jump is a migration, a restore, or a write to TSC_ADJUST. Clocks are off by as much until the time daemon steps them: look at the hypervisor first.',
     neededBy: ['page.exact', 'page.updates'],
     example: {
-      fault: 'the counter jumps by 26 million cycles during the run',
+      fault: 'the counter jumps by a millisecond',
       status: 'fail',
-      reason: 'jumped 1 time, by up to 10,000,000 ns',
+      reason: 'jumped 1 time, by up to 1,000,000 ns',
     },
   },
 };

@@ -60,7 +60,7 @@ export const LATCH_EXPLANATIONS: Explanations = {
     remedy: "Do not compute clocks from this kernel's page: read them by the vDSO. Report the evidence.",
     neededBy: [],
     example: {
-      fault: 'the vDSO is 5 microseconds ahead of the page',
+      fault: 'the vDSO is 5 us ahead of the page',
       status: 'fail',
       reason: '20 samples outside, by up to 4,961 ns',
     },

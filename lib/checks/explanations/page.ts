@@ -82,9 +82,10 @@ export const PAGE_EXPLANATIONS: Explanations = {
       'An unexplained update is a finding: report the evidence. If updates were missed, run it where a CPU is free.',
     neededBy: [],
     example: {
-      fault: 'an update adds a nanosecond that no interval explains',
+      fault: 'monotonic-raw gains a nanosecond an update',
       status: 'fail',
-      reason: '1 update unexplained: monotonic: 0 cycles are left over, and mult did not change',
+      reason:
+        '15 updates unexplained: d(monotonic-raw) = dc * mult_raw: 67108930797091 is not 67108914019875',
     },
   },
 };

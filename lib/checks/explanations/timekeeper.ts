@@ -19,7 +19,8 @@ export const TIMEKEEPER_EXPLANATIONS: Explanations = {
     example: {
       fault: 'smeared-realtime is 3 ns off',
       status: 'fail',
-      reason: "google-24h: smeared-realtime is not the policy's, by up to 3.00 ns",
+      reason:
+        "google-24h, start of a positive leap second: smeared-realtime is not the policy's, by up to 4 ns",
     },
   },
   'smear.window': {
@@ -35,7 +36,7 @@ export const TIMEKEEPER_EXPLANATIONS: Explanations = {
     example: {
       fault: 'smeared-realtime lags the policy by 10 ns',
       status: 'fail',
-      reason: "smeared-realtime is not the policy's, by up to 10 ns",
+      reason: "smeared-realtime is not the policy's, by up to 10.9 ns",
     },
   },
   'smear.kernel': {

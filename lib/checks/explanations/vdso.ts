@@ -13,9 +13,9 @@ export const VDSO_EXPLANATIONS: Explanations = {
       'Something replaced the vDSO or its code: a sandbox, a debugger, a checkpoint or record-and-replay tool. Run outside of it.',
     neededBy: ['vdso.symbols', 'vdso.fast'],
     example: {
-      fault: 'a function of the vDSO lies outside its executable part',
+      fault: 'functions lie behind the executable part',
       status: 'fail',
-      reason: '__vdso_clock_gettime lies outside the executable part',
+      reason: '__vdso_getrandom lies outside the executable part',
     },
   },
   'vdso.symbols': {
@@ -31,7 +31,7 @@ export const VDSO_EXPLANATIONS: Explanations = {
       'A function that is found elsewhere belongs to a preloaded library or to instrumentation: look at LD_PRELOAD and LD_AUDIT.',
     neededBy: ['vdso.fast'],
     example: {
-      fault: 'the linker resolves one function to another place',
+      fault: 'the linker resolves a function to another place',
       status: 'fail',
       reason: 'the linker finds __vdso_clock_gettime elsewhere',
     },
