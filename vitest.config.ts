@@ -3,6 +3,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 /** Tests that reckon and measure nothing: what else the machine does makes them slower, and no different. */
 const RECKONED = [
   'test/checks/explanations.test.ts',
+  'test/checks/kept.test.ts',
   'test/cli/smear.test.ts',
   'test/hazards/document.test.ts',
   'test/hazards/explored/*.test.ts',

@@ -37,7 +37,9 @@ describe.each(IDS)('%s', (id) => {
   test.each(faults.map((fault) => [fault.status, fault.fault, fault] as const))(
     'ends as %s where %s',
     async (status, _fault, fault) => {
-      expect(await verdictOn(id, fault)).toMatchObject({ status });
+      const verdict = await verdictOn(id, fault);
+      expect(verdict).toMatchObject({ status });
+      expect(verdict.reason).toContain(fault.names ?? '');
     },
   );
 

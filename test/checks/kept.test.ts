@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { StartKept } from '../../lib/checks/kept-page.ts';
+import { rateEvidence } from '../../lib/checks/kept-judge.ts';
+import type { Reading, StartKept } from '../../lib/checks/kept-page.ts';
 import type { Check, Verdict } from '../../lib/checks/model.ts';
 import { namespaceChecksWith } from '../../lib/checks/namespace.ts';
 import { preferenceChecksWith } from '../../lib/checks/preference.ts';
@@ -7,6 +8,11 @@ import { scheduleChecksWith } from '../../lib/checks/schedule.ts';
 import { smearChecksWith } from '../../lib/checks/smear.ts';
 import { smearCases } from '../../lib/checks/smear-phases.ts';
 import { LatchclockError } from '../../lib/errors.ts';
+import { OWN_CLOCKS } from '../../lib/page/clock-page.ts';
+import { parsePolicy } from '../../lib/smear/custom-policy.ts';
+import type { Leap } from '../../lib/smear/leap.ts';
+import { smearedNsAt, smearOf } from '../../lib/smear/smear.ts';
+import { leapTimeline } from '../../lib/timekeeper/leap-timeline.ts';
 import { runCheck } from '../support/run-check.ts';
 import { type SimulatedHostOptions, simulatedHost } from '../support/simulated-host.ts';
 import { type SimulatedTimekeeperOptions, simulatedTimekeeper } from '../support/simulated-timekeeper.ts';
@@ -163,6 +169,26 @@ describe('where nothing can be told', () => {
   test.each(IDS)('%s throws what keeps the counter from being read', async (id) => {
     await expect(verdictOf(id, {}, { counterState: 'disabled' })).rejects.toMatchObject({
       code: 'ERR_COUNTER_DISABLED',
+    });
+  });
+});
+
+describe('the rate of a stretch of readings', () => {
+  const smear = smearOf(parsePolicy('google-24h'), leapTimeline().leaps.at(-1) as Leap, leapTimeline());
+  const at = (taiNs: bigint, offNs = 0n): Reading => {
+    const smeared = smearedNsAt(smear, taiNs) + offNs;
+    const ns = Object.fromEntries(OWN_CLOCKS.map((clock) => [clock, taiNs])) as Reading['ns'];
+    return { cycles: taiNs, boundNs: 1n, ns: { ...ns, 'smeared-realtime': smeared } };
+  };
+  const from = at(smear.startNs + 1_000_000_000n);
+
+  test.each([
+    [0n, true],
+    [100n, false],
+    [-100n, false],
+  ])('with %i ns gained in 10 ms is right: %s', (gainedNs, isRight) => {
+    expect(rateEvidence(smear, from, at(smear.startNs + 1_010_000_000n, gainedNs))).toMatchObject({
+      isRight,
     });
   });
 });

@@ -28,6 +28,8 @@ export interface CheckFault {
   /** The fault, as one clause. */
   readonly fault: string;
   readonly status: 'fail' | 'warn';
+  /** What the reason must name, where the status alone does not tell the fault from another. */
+  readonly names?: string;
   run(id: string): Promise<Verdict>;
 }
 
@@ -309,6 +311,47 @@ function late(start: StartKept): StartKept {
   };
 }
 
+/** A timekeeper whose readers see monotonic-raw bend where monotonic does, at the scheduled tick. */
+function rawBends(): CheckFault {
+  let tick: bigint | null = null;
+  const fault = timekeeper(
+    'fail',
+    'monotonic-raw bends, too',
+    () => ({
+      spoil: (ns, _page, cycles) => {
+        if (tick !== null && cycles > tick) ns['monotonic-raw'] += (cycles - tick) / 50n;
+      },
+    }),
+    (start) => async (context, options) => {
+      const kept = await start(context, options);
+      return {
+        ...kept,
+        schedule: (change) => {
+          if ('cycles' in change.at) tick = change.at.cycles;
+          return kept.schedule(change);
+        },
+      };
+    },
+  );
+  return { ...fault, names: "monotonic-raw's rate changed too" };
+}
+
+/** The kernel's realtime, as it is read beside a page, moved once the leap second has been. */
+function realtimeMoved(ns: bigint): (start: StartKept, machine: SimulatedHost) => StartKept {
+  return (start, { addon, kernel }) =>
+    async (context, options) => {
+      const kept = await start(context, options);
+      const leap = options.smear?.leap as { taiNs: bigint } | undefined;
+      const { readClock } = addon;
+      addon.readClock = (path, id) => {
+        const moved =
+          id === CLOCK_IDS.realtime && leap !== undefined && kernel.clockNs('tai') > leap.taiNs ? ns : 0n;
+        return readClock(path, id) + moved;
+      };
+      return kept;
+    };
+}
+
 /** Faults by the check that must see them; the first is the example of the check's explanation. */
 export const CHECK_FAULTS: Readonly<Record<string, readonly CheckFault[]>> = {
   'counter.invariant': [
@@ -573,9 +616,32 @@ export const CHECK_FAULTS: Readonly<Record<string, readonly CheckFault[]>> = {
         },
       };
     }),
+    {
+      ...timekeeper('fail', 'monotonic goes back by 1 ms at one reading', () => {
+        let reads = 0;
+        return {
+          spoil: (ns) => {
+            if (++reads % 500 === 0) ns.monotonic -= 1_000_000n;
+          },
+        };
+      }),
+      names: 'monotonic went back',
+    },
+    rawBends(),
     timekeeper('warn', 'the timekeeper came late, and so did the change', () => ({}), late),
   ],
-  'schedule.leap': [timekeeper('fail', 'sane-realtime is a nanosecond off', added('sane-realtime', 1n))],
+  'schedule.leap': [
+    timekeeper('fail', 'sane-realtime is a nanosecond off', added('sane-realtime', 1n)),
+    ...([1_000_000n, -1_000_000n] as const).map((ns) => ({
+      ...timekeeper(
+        'fail',
+        `the kernel's realtime moves by ${ns} ns across the leap second`,
+        () => ({}),
+        realtimeMoved(ns),
+      ),
+      names: "beside the kernel's realtime",
+    })),
+  ],
   'preference.switch': [
     timekeeper(
       'fail',
