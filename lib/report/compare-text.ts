@@ -166,13 +166,17 @@ function ownLines(
   ].join('\n');
 }
 
-function referenceLines({ name, about, points, refused, fit }: ReferenceResult, style: TextStyle): string {
+function referenceLines(
+  { name, about, points, refused, refusals, fit }: ReferenceResult,
+  style: TextStyle,
+): string {
   const [first] = points;
   const last = points.at(-1);
   const widest = points.reduce((most, { halfWidthNs }) => (halfWidthNs > most ? halfWidthNs : most), 0n);
   const rows = [
     [' clock', `${name}; ${about}`],
     [' readings', `${count(points.length)}, ${count(refused)} without a value, each within ${widest} ns`],
+    ...refusals.map(({ reason, count: times }) => [' no value', `${count(times)} times: ${reason}`]),
     [' offset', `from realtime ${first?.offsetNs ?? '-'} ns at first, ${last?.offsetNs ?? '-'} ns at last`],
   ];
   if (fit !== null) {
