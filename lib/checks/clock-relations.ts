@@ -1,7 +1,9 @@
 import { isLatchclockError } from '../errors.js';
+import { stateInWords, statusNames } from '../host/discipline.js';
+import { readText } from '../host/files.js';
 import { orNull } from '../host/host.js';
 import { readKernelPage } from '../host/kernel-page.js';
-import { FILTER_ERRNOS, systemCallRefusal } from '../host/reference-path.js';
+import { FILTER_ERRNOS, referencePath, systemCallRefusal } from '../host/reference-path.js';
 import {
   type Adjtimex,
   BadPointer,
@@ -11,9 +13,12 @@ import {
 } from '../native/addon.js';
 import { ClockMode } from '../page/kernel-page.js';
 import { CLOCK_IDS, type ClockName, clockIdOfDevice } from '../page/posix-clocks.js';
+import { findLeapTable } from '../smear/find-leap-table.js';
+import { timelineOf } from '../smear/leap.js';
 import { NS_PER_SEC, ppmBetween } from '../units.js';
 import { formatNs, formatPpm, plural } from './format.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
+import { timekeepingDoubts } from './timekeeping-state.js';
 
 /** Bounds of the difference of two clocks, nanoseconds: the first read before and after the second. */
 interface Difference {
@@ -71,10 +76,26 @@ function readSlope({ host }: CheckContext): Slope | null {
   });
 }
 
+/** The whole seconds that lie in the bounds of a difference; null where none or several do. */
+function wholeSeconds({ lowestNs, highestNs }: Difference): number | null {
+  const seconds = Math.round(Number(lowestNs + highestNs) / 2e9);
+  const isOnly = highestNs - lowestNs < NS_PER_SEC / 2n;
+  return isOnly && contains({ lowestNs, highestNs }, BigInt(seconds) * NS_PER_SEC) ? seconds : null;
+}
+
+/** What is doubtful about the kernel's timekeeping, by the host's table of leap seconds. */
+function doubtsOf({ host }: CheckContext, offsetSeconds: number | null, state: Adjtimex | null): string[] {
+  if (offsetSeconds === null) return [];
+  const path = ClockPath[referencePath(host.addon, 'realtime')];
+  const unixNs = host.addon.readClock(path, CLOCK_IDS.realtime);
+  const { source, table } = findLeapTable((file) => readText(host.files, file), unixNs / NS_PER_SEC);
+  return timekeepingDoubts(offsetSeconds, state, { timeline: timelineOf(table), source }, unixNs);
+}
+
 const relations: Check = {
   id: 'clock.relations',
   claim:
-    'TAI is realtime and whole leap seconds, boottime is monotonic and sleep, monotonic is raw and the correction',
+    'TAI is realtime and the leap seconds of the table, boottime is monotonic and sleep, monotonic is raw and the correction',
   run(context) {
     const { host } = context;
     const discipline = orNull(() => host.addon.adjtimex());
@@ -83,6 +104,8 @@ const relations: Check = {
     const slope = readSlope(context);
     const offsetSec = discipline?.taiOffsetSeconds ?? null;
     const namespace = orNull(() => host.page())?.namespaceNs ?? null;
+    // By the clocks themselves where adjtimex is refused.
+    const doubts = doubtsOf(context, offsetSec ?? wholeSeconds(tai), discipline);
     const bootOffsetNs = namespace === null ? 0n : namespace.boottime - namespace.monotonic;
     const evidence: Evidence = {
       taiMinusRealtimeNs: { ...tai },
@@ -90,6 +113,9 @@ const relations: Check = {
       boottimeMinusMonotonicNs: { ...boot },
       sleptNs: boot.highestNs - bootOffsetNs,
       slope: slope === null ? null : { ...slope },
+      state: discipline === null ? null : stateInWords(discipline.state).name,
+      status: discipline === null ? null : statusNames(discipline.status),
+      doubts,
     };
     const bound = `differences known to ${formatNs(Number(tai.highestNs - tai.lowestNs))}; mult may leave what was asked by ${SLEW_PPM} ppm, to slew`;
     const faults: string[] = [];
@@ -110,6 +136,16 @@ const relations: Check = {
         evidence: { ...evidence, faults },
         advice:
           'Times of different clocks cannot be converted on this host: was one set meanwhile? Else report the kernel.',
+      };
+    }
+    if (doubts.length > 0) {
+      return {
+        status: 'warn',
+        reason: doubts.join('; '),
+        bound,
+        evidence,
+        advice:
+          'Clocks can be read, but TAI, or UTC at the end of a day, will be wrong for programs: find what set it (chronyd, ntpd, ptp4l, adjtimex), and whether the table is the newest.',
       };
     }
     const remark =

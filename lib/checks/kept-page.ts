@@ -228,10 +228,19 @@ export async function readFor(options: ReadingOptions): Promise<ReadTally> {
   return tally;
 }
 
+function realtimeNs({ host: { addon } }: CheckContext): bigint {
+  return addon.readClock(ClockPath[referencePath(addon, 'realtime')], CLOCK_IDS.realtime);
+}
+
 /** TAI by the kernel's realtime and the table of leap seconds, ns: what a timekeeper takes it for. */
-export function taiNow({ host: { addon } }: CheckContext): bigint {
-  const unixNs = addon.readClock(ClockPath[referencePath(addon, 'realtime')], CLOCK_IDS.realtime);
+export function taiNow(context: CheckContext): bigint {
+  const unixNs = realtimeNs(context);
   return unixNs + BigInt(tableOffsetSeconds(leapTimeline(), unixNs)) * NS_PER_SEC;
+}
+
+/** TAI - UTC now by that table, seconds. */
+export function taiOffsetNow(context: CheckContext): number {
+  return tableOffsetSeconds(leapTimeline(), realtimeNs(context));
 }
 
 /** A policy at work on a leap second that is supposed: what a timekeeper makes of the same. */

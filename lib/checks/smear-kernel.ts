@@ -1,4 +1,5 @@
-import { kernelCounterHz, orNull } from '../host/host.js';
+import { whyTaiIsLeftOut } from '../host/discipline.js';
+import { kernelCounterHz } from '../host/host.js';
 import { referencePath } from '../host/reference-path.js';
 import { ClockPath } from '../native/addon.js';
 import { layoutBytes } from '../page/kernel-layout.js';
@@ -8,7 +9,15 @@ import { evaluate } from '../page/segment.js';
 import { maxBigint } from '../units.js';
 import { formatNs, plural } from './format.js';
 import { readingEvidence } from './kept-judge.js';
-import { type Kept, type Reading, readOnce, type StartKept, taiNow, withKept } from './kept-page.js';
+import {
+  type Kept,
+  type Reading,
+  readOnce,
+  type StartKept,
+  taiNow,
+  taiOffsetNow,
+  withKept,
+} from './kept-page.js';
 import { BUSY, LEAST_READINGS, skipped, steppedVerdict } from './kept-verdict.js';
 import type { Check, CheckContext, Evidence, Verdict, VerdictBase } from './model.js';
 import { type Case, leapFor } from './smear-phases.js';
@@ -160,15 +169,8 @@ function kernelEvidence(comparison: Comparison, kept: Kept, left: string | null)
   };
 }
 
-/** Why the kernel's tai cannot be compared; null where it can. */
-function taiLeftOut({ host: { addon } }: CheckContext): string | null {
-  const offset = orNull(() => addon.adjtimex().taiOffsetSeconds);
-  if (offset === null) return 'adjtimex is refused: whether its TAI offset is set is not known';
-  return offset === 0 ? "the kernel's TAI offset was never set: its tai is UTC" : null;
-}
-
 async function judgeKernel(context: CheckContext, kept: Kept): Promise<Verdict> {
-  const left = taiLeftOut(context);
+  const left = whyTaiIsLeftOut(context.host.addon, taiOffsetNow(context));
   const none = (): Differences => ({ samples: 0, outside: 0, outsideAcrossRateChange: 0, largestNs: 0n });
   const names = (Object.keys(KERNEL_CLOCKS) as ComparedClock[]).filter(
     (clock) => clock !== 'tai' || left === null,

@@ -2,7 +2,7 @@ import { LatchclockError } from '../errors.js';
 import type { RecordedPage } from '../host/page-recording.js';
 import { ClockMode, type KernelPageSnapshot, modeName } from '../page/kernel-page.js';
 import { frequencyHz } from '../page/segment.js';
-import { type AllanPoint, allanDeviations } from './allan.js';
+import { type AllanEstimate, allanDeviations } from './allan.js';
 import { fitLine, type LineFit } from './line-fit.js';
 import { lastAtMost } from './timeline.js';
 
@@ -25,7 +25,7 @@ export interface ClockDrift {
   readonly maxAbsNs: number;
   readonly fit: LineFit;
   /** Of the kernel's clock against the counter. */
-  readonly allan: readonly AllanPoint[];
+  readonly allan: readonly AllanEstimate[];
 }
 
 export interface DriftResult {

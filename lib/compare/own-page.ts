@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isLatchclockError } from '../errors.js';
+import { whyTaiIsLeftOut } from '../host/discipline.js';
 import type { Host } from '../host/host.js';
 import { orNull } from '../host/host.js';
 import { referencePath } from '../host/reference-path.js';
@@ -11,7 +12,7 @@ import { CLOCK_IDS, type PageClockName } from '../page/posix-clocks.js';
 import { evaluate } from '../page/segment.js';
 import { ClockPage } from '../timekeeper/clock-page.js';
 import { Timekeeper, type TimekeeperStatus } from '../timekeeper/timekeeper.js';
-import { maxBigint, minBigint, wrapU64 } from '../units.js';
+import { maxBigint, minBigint, NS_PER_SEC, wrapU64 } from '../units.js';
 
 /** Our clocks that are the kernel's, by its names. */
 const COMPARED = {
@@ -165,19 +166,11 @@ export class OwnPageTally {
   }
 }
 
-/** Which clocks can be compared: tai where the kernel has a TAI offset, and it is ours. */
-function comparable(addon: Addon, own: BigInt64Array): OwnPageResult['left'] {
-  const kernel = orNull(() => addon.adjtimex().taiOffsetSeconds);
-  if (kernel === null)
-    return [{ clock: 'tai', reason: "the kernel's TAI offset is not told: adjtimex is refused" }];
+/** Which clocks cannot be compared: tai, unless the kernel's TAI offset is that of the page, which goes by the table. */
+export function leftOut(addon: Addon, own: BigInt64Array): OwnPageResult['left'] {
   const of = (clock: OwnClockName): bigint => own[3 + OWN_CLOCKS.indexOf(clock)] as bigint;
-  const ours = (of('tai') - of('sane-realtime')) / 1_000_000_000n;
-  if (BigInt(kernel) === ours) return [];
-  const reason =
-    kernel === 0
-      ? "the kernel's TAI offset was never set"
-      : `the kernel's TAI offset is ${kernel} s, the leap table's ${ours} s`;
-  return [{ clock: 'tai', reason }];
+  const reason = whyTaiIsLeftOut(addon, Number((of('tai') - of('sane-realtime')) / NS_PER_SEC));
+  return reason === null ? [] : [{ clock: 'tai', reason }];
 }
 
 /**
@@ -199,7 +192,7 @@ export async function compareOwnPage(host: Host, isOver: () => boolean): Promise
       const all = page.allClocks({ outOfWindow: 'spin' });
       const words = new BigInt64Array(PAGE_SET_WORDS);
       all.readInto(words);
-      const left = comparable(host.addon, words);
+      const left = leftOut(host.addon, words);
       const tally = new OwnPageTally(COMPARED_CLOCKS.filter((id) => left.every(({ clock }) => clock !== id)));
       do {
         for (let i = 0; i < SETS_A_TURN; i++) {

@@ -4,6 +4,7 @@ import type { Host } from '../host/host.js';
 import { referencePath } from '../host/reference-path.js';
 import { type Addon, ClockPath, CounterMethod, ReadEnd } from '../native/addon.js';
 import { CLOCK_IDS, clockIdOfDevice } from '../page/posix-clocks.js';
+import { decodeVmclock, type VmclockPage } from '../page/vmclock.js';
 import { NS_PER_SEC } from '../units.js';
 import { fitLine, type LineFit } from './line-fit.js';
 
@@ -19,15 +20,13 @@ export interface Reference {
   readonly name: string;
   /** What it says of itself, for people. */
   readonly about: string;
-  /** Null where it has no value now. */
-  read(): ReferenceReading | null;
+  /** A reason where it has no value now. */
+  read(): ReferenceReading | { readonly refused: string };
   close(): void;
 }
 
 const VMCLOCK_PATH = '/dev/vmclock0';
 const PAGE_BYTES = 4096;
-const MAGIC = 0x4b4c4356;
-const TIME_TYPE_AT = 0x0b;
 const MOST_SPINS = 1 << 16;
 
 function cannot(what: string, where: string, todo: string): LatchclockError {
@@ -74,12 +73,25 @@ function openPtp(addon: Addon, path: string): Reference {
   };
 }
 
-const TIME_TYPES = ['UTC', 'TAI'];
+/** What a page says of itself, for people: how UTC is had from it, and what it vouches for. */
+function aboutVmclock({ timeType, isSynchronized, taiOffsetSeconds, maxErrorNs }: VmclockPage): string {
+  const scale =
+    timeType === 'tai'
+      ? `TAI, and that TAI - UTC is ${taiOffsetSeconds} s, which is taken off`
+      : 'UTC, which is compared as it is';
+  const running = isSynchronized ? '' : '; it runs freely, and is not synchronized now';
+  const error =
+    maxErrorNs === null ? '' : `; it states its error at its last update, at most ${maxErrorNs} ns`;
+  return `the VMClock says that it counts ${scale}${running}${error}`;
+}
+
+/** Names of what a reading of a page can end with. */
+const END_NAMES = new Map<number, string>(Object.entries(ReadEnd).map(([name, end]) => [end, name]));
 
 /**
- * The clock that a hypervisor gives (include/uapi/linux/vmclock-abi.h), by the bytes of its page.
+ * The clock that a hypervisor gives, by the bytes of its page ({@link decodeVmclock}), as UTC.
  *
- * @throws LatchclockError `ERR_CANNOT_RUN` where there is none, or its time is no time since 1970
+ * @throws LatchclockError `ERR_CANNOT_RUN` where there is none, or its page is refused
  */
 function openVmclock({ addon, files }: Host): Reference {
   const page = (): Uint8Array => files.read(VMCLOCK_PATH, PAGE_BYTES);
@@ -94,30 +106,30 @@ function openVmclock({ addon, files }: Host): Reference {
       'QEMU 10 and later have one (-device vmclock), and guests with CONFIG_PTP_1588_CLOCK_VMCLOCK show it',
     );
   }
-  const view = new DataView(first.buffer, first.byteOffset, first.byteLength);
-  if (first.byteLength < 0x68 || view.getUint32(0, true) !== MAGIC) {
-    throw cannot('the device gives no VMClock page', VMCLOCK_PATH, 'is it another device of that name?');
-  }
-  const type = TIME_TYPES[view.getUint8(TIME_TYPE_AT)];
-  if (type === undefined) {
+  const opened = decodeVmclock(first, 'utc');
+  if (opened.refusal !== null) {
     throw cannot(
-      'the VMClock counts from an arbitrary start',
+      `the VMClock's page cannot be compared (${opened.refusal}): ${opened.what}`,
       VMCLOCK_PATH,
-      'one of UTC or TAI can be compared',
+      'the hypervisor writes this page: only there it can be mended',
     );
   }
   const realtime = realtimeReader(addon);
   return {
     name: 'vmclock',
-    about: `the VMClock says that it counts ${type}`,
+    about: aboutVmclock(opened.page),
     read: () => {
       const bytes = page();
+      // What the page says of itself may have changed since: a clock that has become unreliable has no value.
+      const decoded = decodeVmclock(bytes, 'utc');
+      if (decoded.refusal !== null) return { refused: `${decoded.refusal}: ${decoded.what}` };
       const beforeNs = realtime();
       const cycles = addon.readCounter(CounterMethod['lfence-rdtsc']);
       const afterNs = realtime();
       const { end, seconds, fraction } = addon.readVmclockAt(bytes, cycles, MOST_SPINS);
-      if (end !== ReadEnd.value) return null;
-      return { ns: seconds * NS_PER_SEC + ((fraction * NS_PER_SEC) >> 64n), beforeNs, afterNs };
+      if (end !== ReadEnd.value) return { refused: END_NAMES.get(end) ?? `end ${end}` };
+      const utcSeconds = seconds + decoded.page.toScaleSeconds;
+      return { ns: utcSeconds * NS_PER_SEC + ((fraction * NS_PER_SEC) >> 64n), beforeNs, afterNs };
     },
     close: () => undefined,
   };
@@ -151,6 +163,8 @@ export interface ReferenceResult {
   readonly points: readonly ReferencePoint[];
   /** Readings without a value. */
   readonly refused: number;
+  /** Why they had none, and how often; the commonest first. */
+  readonly refusals: readonly { readonly reason: string; readonly count: number }[];
   /** Null below 3 points. */
   readonly fit: LineFit | null;
 }
@@ -162,11 +176,11 @@ export async function compareReference(
   breathe: () => Promise<void>,
 ): Promise<ReferenceResult> {
   const points: ReferencePoint[] = [];
-  let refused = 0;
+  const refusals = new Map<string, number>();
   let startNs: bigint | null = null;
   do {
     const reading = reference.read();
-    if (reading === null) refused++;
+    if ('refused' in reading) refusals.set(reading.refused, (refusals.get(reading.refused) ?? 0) + 1);
     else {
       const { ns, beforeNs, afterNs } = reading;
       startNs ??= beforeNs;
@@ -187,5 +201,13 @@ export async function compareReference(
           points.map(({ seconds }) => seconds),
           points.map(({ offsetNs }) => Number(offsetNs - first.offsetNs)),
         );
-  return { name: reference.name, about: reference.about, points, refused, fit };
+  const reasons = [...refusals].map(([reason, count]) => ({ reason, count }));
+  return {
+    name: reference.name,
+    about: reference.about,
+    points,
+    refused: reasons.reduce((total, { count }) => total + count, 0),
+    refusals: reasons.toSorted((a, b) => b.count - a.count),
+    fit,
+  };
 }

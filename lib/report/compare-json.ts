@@ -37,7 +37,7 @@ function findingJson(finding: CompareFinding) {
       };
     }
     case 'against': {
-      const { name, about, points, refused, fit } = finding.reference;
+      const { name, about, points, refused, refusals, fit } = finding.reference;
       const worst = points.reduce(
         (most, { offsetNs }) =>
           (offsetNs < 0n ? -offsetNs : offsetNs) > most ? (offsetNs < 0n ? -offsetNs : offsetNs) : most,
@@ -46,7 +46,7 @@ function findingJson(finding: CompareFinding) {
       return {
         updates: null,
         clocks: [{ id: 'realtime', samples: points.length, maxAbsNs: worst }],
-        against: { name, about, refused, fit: fit === null ? null : fitJson(fit), points },
+        against: { name, about, refused, refusals, fit: fit === null ? null : fitJson(fit), points },
       };
     }
   }

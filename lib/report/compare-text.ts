@@ -1,6 +1,6 @@
 import type { ClockDrift, DriftResult } from '../compare/drift.js';
 import type { FollowResult } from '../compare/follow.js';
-import type { LineFit } from '../compare/line-fit.js';
+import { LEAST_FOR_INTERVALS, type LineFit, type NoIntervals } from '../compare/line-fit.js';
 import type { OwnPageResult } from '../compare/own-page.js';
 import type { ReferenceResult } from '../compare/reference.js';
 import type { CompareFinding, CompareReport } from '../compare/run.js';
@@ -89,29 +89,45 @@ function followedLines({ clocks }: FollowResult, style: TextStyle): string {
   return `${table(style, [17, 8, 12, 13], heads, rows)}\n${style.colors.dim(note)}`;
 }
 
-function fitCells({
-  frequencyPpb,
-  frequencyHalfWidthPpb,
-  phaseNs,
-  phaseHalfWidthNs,
-  worstResidualNs,
-}: LineFit) {
+/** A figure with half of its interval, if it has one. */
+function withHalfWidth(value: number, halfWidth: number | null): string {
+  return halfWidth === null ? short(value) : `${short(value)} ± ${short(halfWidth)}`;
+}
+
+function fitCells(fit: LineFit): string[] {
+  const { frequencyPpb, frequencyHalfWidthPpb, phaseNs, phaseHalfWidthNs, worstResidualNs } = fit;
   return [
-    `${short(frequencyPpb / 1e3)} ± ${short(frequencyHalfWidthPpb / 1e3)}`,
-    `${short(phaseNs)} ± ${short(phaseHalfWidthNs)}`,
+    withHalfWidth(frequencyPpb / 1e3, frequencyHalfWidthPpb === null ? null : frequencyHalfWidthPpb / 1e3),
+    withHalfWidth(phaseNs, phaseHalfWidthNs),
     short(worstResidualNs),
   ];
 }
 
+/** Why a line has no intervals, for people. */
+const NO_INTERVALS: Readonly<Record<NoIntervals, string>> = {
+  few: `fewer than ${LEAST_FOR_INTERVALS} samples: how alike neighbours are cannot be told`,
+  correlated: 'what lies off the line is no noise of one kind (a curve, a period, or several kinds)',
+  'random-walk': 'what lies off the line may be a random walk, which does not average out',
+};
+
 function allanLines({ allan }: ClockDrift, style: TextStyle): string {
-  const rows = allan.map(({ tauSeconds, deviation, terms }) => [
+  const rows = allan.map(({ tauSeconds, deviation, terms, interval }) => [
     ` ${short(tauSeconds)}`,
     deviation.toExponential(2),
+    interval === null ? '-' : `${interval.low.toExponential(2)} to ${interval.high.toExponential(2)}`,
+    interval === null ? '-' : `${interval.noise}, ${short(Math.round(interval.degrees))}`,
     count(terms),
   ]);
+  const heads = [' tau, s', 'deviation', '95 %', 'noise, degrees', 'terms'];
+  // A deviation of 0 needs no interval.
+  const isUntold = allan.some(({ deviation, interval }) => deviation > 0 && interval === null);
+  const note =
+    ' -: no interval, since the kind of noise cannot be told there: too few samples,\n' +
+    ' or none of white PM, flicker PM, white FM, flicker FM and random walk FM.';
   return [
     style.colors.bold("Allan deviation of the kernel's monotonic against the counter"),
-    table(style, [10, 12], [' tau, s', 'deviation', 'overlapping terms'], rows),
+    table(style, [10, 9, 20, 20], heads, rows),
+    ...(isUntold ? [style.colors.dim(note)] : []),
   ].join('\n');
 }
 
@@ -123,9 +139,15 @@ function driftLines(drift: DriftResult | null, style: TextStyle): string {
   const head =
     `frozen for ${drift.seconds.toFixed(1)} s at ${drift.frozenPpm.toFixed(4)} ppm against the counter’s own rate; ` +
     '± is 95 %, for residuals as they are correlated';
+  const reasons = Object.keys(NO_INTERVALS).flatMap((reason) => {
+    const ids = drift.clocks.filter(({ fit }) => fit.noIntervals === reason).map(({ id }) => id);
+    const which = ids.length === drift.clocks.length ? 'all' : ids.join(', ');
+    return ids.length === 0 ? [] : [[`no ± of ${which}: ${NO_INTERVALS[reason as NoIntervals]}`]];
+  });
   return [
     columns(style, [], [[head]]),
     table(style, [14, 12, 17, 15], heads, rows),
+    ...(reasons.length === 0 ? [] : [columns(style, [], reasons)]),
     '',
     allanLines(monotonic, style),
   ].join('\n');
@@ -166,18 +188,24 @@ function ownLines(
   ].join('\n');
 }
 
-function referenceLines({ name, about, points, refused, fit }: ReferenceResult, style: TextStyle): string {
+function referenceLines(
+  { name, about, points, refused, refusals, fit }: ReferenceResult,
+  style: TextStyle,
+): string {
   const [first] = points;
   const last = points.at(-1);
   const widest = points.reduce((most, { halfWidthNs }) => (halfWidthNs > most ? halfWidthNs : most), 0n);
   const rows = [
     [' clock', `${name}; ${about}`],
     [' readings', `${count(points.length)}, ${count(refused)} without a value, each within ${widest} ns`],
+    ...refusals.map(({ reason, count: times }) => [' no value', `${count(times)} times: ${reason}`]),
     [' offset', `from realtime ${first?.offsetNs ?? '-'} ns at first, ${last?.offsetNs ?? '-'} ns at last`],
   ];
   if (fit !== null) {
     const [frequency, , off] = fitCells(fit);
-    rows.push([' frequency', `${frequency} ppm (95 %), farthest off the line ${off} ns`]);
+    const interval =
+      fit.noIntervals === null ? '(95 %)' : `without an interval (${NO_INTERVALS[fit.noIntervals]})`;
+    rows.push([' frequency', `${frequency} ppm ${interval}, farthest off the line ${off} ns`]);
   }
   return columns(style, [10], rows);
 }

@@ -1,3 +1,4 @@
+import { stateInWords, statusNames } from '../host/discipline.js';
 import type { Found, Inspection, PageInspection } from '../host/inspect.js';
 import { basetimeOffsets, type KernelClockOffsets } from '../page/kernel-layout.js';
 import type { KernelClockWords } from '../page/kernel-page.js';
@@ -99,7 +100,12 @@ export function inspectJson(inspection: Inspection): string {
     ),
     page: foundOr(page, pageJson, { found: null, struct: null, fields: null }),
     namespace,
-    discipline: foundOr(discipline, (state) => state),
+    discipline: foundOr(discipline, (facts) => ({
+      ...facts,
+      stateName: stateInWords(facts.state).name,
+      stateMeaning: stateInWords(facts.state).meaning,
+      statusNames: statusNames(facts.status),
+    })),
     ptp,
     leapTable: foundOr(leapTable, ({ path, table }) => ({
       path,

@@ -1,3 +1,4 @@
+import { stateInWords, statusNames } from '../host/discipline.js';
 import type { Inspection, PageInspection } from '../host/inspect.js';
 import type { LeapTable } from '../leap-table.js';
 import type { Adjtimex } from '../native/addon.js';
@@ -49,14 +50,16 @@ function clocksourceRows({ clocksource, ptp }: Inspection): Rows {
   ];
 }
 
-const STATUS_UNSYNCHRONIZED = 0x40;
-
-function disciplineRows({ taiOffsetSeconds, frequency, tickUs, status, maxErrorUs }: Adjtimex): Rows {
+function disciplineRows({ taiOffsetSeconds, frequency, tickUs, state, status, maxErrorUs }: Adjtimex): Rows {
+  const names = statusNames(status);
+  const { name, meaning } = stateInWords(state);
   return [
-    ['synchronised', yesNo((status & STATUS_UNSYNCHRONIZED) === 0)],
+    ['synchronised', yesNo(!names.includes('STA_UNSYNC'))],
+    ['state', `${name}: ${meaning}`],
+    ['status', names.join(', ') || 'no flag is set'],
     ['correction', `${(Number(frequency) / 65536).toFixed(3)} ppm, tick ${tickUs} us`],
     ['largest error', `${maxErrorUs} us`],
-    ['TAI offset', `${taiOffsetSeconds} s`],
+    ['TAI offset', `${taiOffsetSeconds} s${taiOffsetSeconds === 0 ? ' (never set)' : ''}`],
   ];
 }
 

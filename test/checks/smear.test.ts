@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type StartKept, startKept } from '../../dist/checks/kept-page.js';
 import type { Verdict } from '../../dist/checks/model.js';
 import { smearChecksWith } from '../../dist/checks/smear.js';
+import { openMachine } from '../../dist/host/host.js';
 import { add, noTimekeeper, runKept, spoilt } from '../support/kept-checks.ts';
 
 const IDS = ['smear.phases', 'smear.window', 'smear.kernel'];
@@ -26,6 +27,25 @@ describe('on this machine', () => {
     expect(verdict.reason).toContain('the clocksource is no counter');
   });
 });
+
+test.each([35, -37, 0])(
+  "smear.kernel leaves tai out where the kernel's TAI offset is %i s, not the table's",
+  async (taiOffsetSeconds) => {
+    const host = openMachine();
+    const addon = Object.create(host.addon, {
+      adjtimex: { value: () => ({ ...host.addon.adjtimex(), taiOffsetSeconds }) },
+    });
+    const check = smearChecksWith(startKept).find(({ id }) => id === 'smear.kernel');
+    const verdict = await runKept(check, { ...host, addon });
+    expect(['pass', 'warn', 'skip']).toContain(verdict.status);
+    if (verdict.status === 'skip') return;
+    expect(verdict.evidence['taiLeftOut']).toContain(
+      taiOffsetSeconds === 0 ? 'never set' : `${taiOffsetSeconds} s`,
+    );
+    expect(verdict.evidence['clocks']).not.toHaveProperty('tai');
+    if (verdict.status === 'pass') expect(verdict.reason).toContain('tai left out');
+  },
+);
 
 describe('fails where readers are given', () => {
   const faults: [id: string, what: string, spoil: (words: BigInt64Array) => void, reason: RegExp][] = [

@@ -84,6 +84,18 @@ describe('compare', () => {
     expect(csv[0]).toBe('cycles,clock,kernel_ns,simulated_ns,difference_ns,predicted_ns');
     expect(csv.length).toBeGreaterThan(50);
     for (const line of csv.slice(1)) expect(line).toMatch(/^\d+,[a-z-]+,\d+,\d+,0,\d+$/);
+    const drift = latchclock('compare', '--replay', path('pages.jsonl'), '--mode', 'free', '--format', 'csv')
+      .out.trimEnd()
+      .split('\n');
+    expect(drift[0]).toBe(
+      'seconds,cycles,clock,drift_ns,tau_seconds,allan_deviation,allan_low,allan_high,allan_noise',
+    );
+    const isSample = (line: string): boolean => /^[\d.e+-]+,\d+,[a-z-]+,[\d.e+-]+,,,,,$/.test(line);
+    const isAllan = (line: string): boolean =>
+      /^,,[a-z-]+,(,[\d.e+-]+){2}(,[\d.e+-]*){2},[a-z-]*$/.test(line);
+    expect(drift.filter(isSample).length).toBeGreaterThan(5 * 7);
+    expect(drift.filter(isAllan).length).toBeGreaterThan(0);
+    expect(drift.slice(1).filter((line) => !isSample(line) && !isAllan(line))).toEqual([]);
     const drawing = path('drift.svg');
     const { code } = latchclock(
       'compare',

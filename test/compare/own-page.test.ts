@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { OwnPageTally } from '../../lib/compare/own-page.ts';
+import { leftOut, OwnPageTally } from '../../lib/compare/own-page.ts';
 import { PAGE_SET_WORDS } from '../../lib/native/addon.ts';
 import { OWN_CLOCKS } from '../../lib/page/clock-page.ts';
+import { simulatedHost } from '../support/simulated-host.ts';
 
 /** A reading in which every clock shows the same. */
 function reading(cycles: bigint, ns: bigint, boundNs: bigint): BigInt64Array {
@@ -35,5 +36,15 @@ describe('our page beside the kernel’s clocks', () => {
     expect(tally.samples.length).toBeLessThan(30_000);
     expect(tally.samples.filter(({ ownNs }) => ownNs === 50n)).toHaveLength(1);
     expect(tally.clocks[0]).toMatchObject({ samples: 60_000, beyond: 1, maxAbsNs: 50n });
+  });
+
+  test.each([
+    [37, []],
+    [0, [{ clock: 'tai', reason: expect.stringContaining('never set') }]],
+    [35, [{ clock: 'tai', reason: expect.stringContaining('35 s') }]],
+  ])('leaves tai out unless the kernel’s offset is the page’s: %i s', (taiOffsetSeconds, left) => {
+    const words = reading(1n, 1_790_000_000_000_000_000n, 0n);
+    words[3 + OWN_CLOCKS.indexOf('tai')] = 1_790_000_037_000_000_000n;
+    expect(leftOut(simulatedHost({ adjtimex: { taiOffsetSeconds } }).addon, words)).toEqual(left);
   });
 });

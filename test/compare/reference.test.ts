@@ -78,17 +78,55 @@ describe('a VMClock', () => {
     }
   });
 
-  test('without a value is counted, not made up', async () => {
-    const unreliable = openReference(hostWith(vmclockPage(0n, (view) => view.setUint8(0x22, 4))), 'vmclock');
-    expect(await few(unreliable, 3)).toMatchObject({ points: [], refused: 3, fit: null });
+  test('that counts TAI is compared as UTC, by its own valid offset: not 37 s off', async () => {
+    const tai = vmclockPage(37_000_000_000n, (view) => {
+      view.setUint8(0x0b, 1);
+      view.setBigUint64(0x18, 1n, true);
+      view.setInt16(0x24, 37, true);
+    });
+    const reference = openReference(hostWith(tai), 'vmclock');
+    expect(reference.about).toContain('TAI - UTC is 37 s');
+    const { points, refused } = await few(reference, 3);
+    expect([points.length, refused]).toEqual([3, 0]);
+    for (const { offsetNs } of points) expect(Math.abs(Number(offsetNs))).toBeLessThan(0.5e9);
   });
 
-  test('is refused where there is none, where it is none, and where its time has no start', () => {
+  test('that has no value any more is counted with the reason, not made up', async () => {
+    const page = vmclockPage(0n);
+    const reference = openReference(hostWith(page), 'vmclock');
+    const view = new DataView(page.buffer);
+    view.setUint8(0x22, 4);
+    const unreliable = { reason: 'status: the status of its clock is unreliable', count: 3 };
+    expect(await few(reference, 3)).toMatchObject({
+      points: [],
+      refused: 3,
+      refusals: [unreliable],
+      fit: null,
+    });
+    view.setUint8(0x22, 2);
+    // The counter is behind the page's.
+    view.setBigUint64(0x28, (1n << 63n) - 1n, true);
+    expect(await few(reference, 2)).toMatchObject({
+      refused: 2,
+      refusals: [{ reason: 'out-of-window', count: 2 }],
+    });
+  });
+
+  test('is refused where there is none, and where its page is, by name', () => {
     expect(refusal(null)).toContain('ENOENT');
-    expect(refusal(new Uint8Array(4096))).toContain('no VMClock page');
-    expect(refusal(vmclockPage(0n).subarray(0, 64))).toContain('no VMClock page');
-    expect(refusal(vmclockPage(0n, (view) => view.setUint8(0x0b, 2)))).toContain('arbitrary');
-    expect(refusal(vmclockPage(0n, (view) => view.setUint8(0x0b, 1)))).toBe('taken');
+    expect(refusal(new Uint8Array(4096))).toContain('(magic)');
+    expect(refusal(vmclockPage(0n).subarray(0, 64))).toContain('(cut-short)');
+    const changes: [string, (view: DataView) => void][] = [
+      ['version', (view) => view.setUint16(0x08, 999, true)],
+      ['size-too-small', (view) => view.setUint32(0x04, 8, true)],
+      ['size-beyond-region', (view) => view.setUint32(0x04, 65_536, true)],
+      ['counter', (view) => view.setUint8(0x0a, 0xff)],
+      ['time-type', (view) => view.setUint8(0x0b, 2)],
+      ['tai-offset-not-valid', (view) => view.setUint8(0x0b, 1)],
+      ['status', (view) => view.setUint8(0x22, 1)],
+      ['period', (view) => view.setBigUint64(0x30, 0n, true)],
+    ];
+    for (const [name, change] of changes) expect(refusal(vmclockPage(0n, change))).toContain(`(${name})`);
   });
 });
 

@@ -4,7 +4,7 @@ import { BUDGETS } from '../../dist/checks/budget.js';
 import { type KeptOptions, type StartKept, startKept } from '../../dist/checks/kept-page.js';
 import type { Check, Verdict } from '../../dist/checks/model.js';
 import { RunMonitor } from '../../dist/checks/monitor.js';
-import { openMachine } from '../../dist/host/host.js';
+import { type Host, openMachine } from '../../dist/host/host.js';
 import { LatchclockError } from '../../dist/index.js';
 import { seededRandom } from '../../dist/random.js';
 import { OWN_CLOCKS, type OwnClockName } from '../../lib/page/clock-page.ts';
@@ -12,10 +12,9 @@ import { OWN_CLOCKS, type OwnClockName } from '../../lib/page/clock-page.ts';
 /** Words of a set before its clocks: the counter, the generation, the bound. */
 const FIRST_CLOCK = 3;
 
-/** Runs a check on this machine, for a short time. */
-export async function runKept(check: Check | undefined): Promise<Verdict> {
+/** Runs a check on this machine, or on one that is made of it, for a short time. */
+export async function runKept(check: Check | undefined, host: Host = openMachine()): Promise<Verdict> {
   if (check === undefined) throw new Error('there is no such check');
-  const host = openMachine();
   return check.run({
     host,
     budget: { ...BUDGETS.quick, smearPhases: 2, smearWindowMs: 1_200 },

@@ -1,25 +1,12 @@
 import { wrapU64 } from '../../units.js';
 import { assemble, type Program, type Registers, type StepRun } from '../steps.js';
+import { VMCLOCK_OFFSETS, VMCLOCK_RUNNING, VMCLOCK_TSC } from '../vmclock.js';
 import { itemsOf } from './items.js';
 import { DEFAULT_MOST_TRIES, type ReadEnd, refusals } from './reading.js';
 import { type LoopRegister, seqlockLoop } from './seqlock.js';
 
-/** Where the words that a reading needs lie in a VMClock page (include/uapi/linux/vmclock-abi.h), bytes. */
-const VMCLOCK_OFFSETS = {
-  counterId: 0x0a,
-  count: 0x0c,
-  disruptionMarker: 0x10,
-  status: 0x22,
-  periodShift: 0x27,
-  counter: 0x28,
-  period: 0x30,
-  seconds: 0x48,
-  fraction: 0x50,
-} as const;
-
-const TSC_COUNTER = 1n;
-/** Synchronized and freerunning; the others are unknown, initializing and unreliable. */
-const RUNNING: readonly bigint[] = [2n, 3n];
+const TSC_COUNTER = BigInt(VMCLOCK_TSC);
+const RUNNING = VMCLOCK_RUNNING.map(BigInt);
 
 /** Registers of a VMClock reader; those from `pageSeconds` on are the page's own words. */
 export type VmclockRegister =
@@ -71,7 +58,8 @@ function timeAt(r: Registers<VmclockRegister>): { seconds: bigint; fraction: big
 /**
  * Reads a VMClock page, which starts at address 0: `time + ((cycles - counter) * period >> shift)`, the product in
  * 128 bits, rounded down to 2^-64 s. A counter behind the page's is refused, and so is a page that counts by another
- * counter, or whose clock is not known to run.
+ * counter, or whose clock is not known to run. What never changes (magic, version, size, scale) is not looked at in each
+ * reading: `decodeVmclock` is, before a page is read.
  */
 export function vmclockReader(options: VmclockOptions = {}): Program<VmclockRegister, ReadEnd> {
   const at = VMCLOCK_OFFSETS;

@@ -4,8 +4,8 @@
 
 namespace latchclock {
 
-// A VMClock page (the kernel's include/uapi/linux/vmclock-abi.h; lib/page has the whole of it): a seqlock of
-// a 32-bit count, whose value is a time in seconds and 2^-64 seconds.
+// A VMClock page (the kernel's include/uapi/linux/vmclock-abi.h; lib/page/vmclock.ts has the whole of it): a
+// seqlock of a 32-bit count, whose value is a time in seconds and 2^-64 seconds.
 namespace vmclock {
 inline constexpr uint32_t kCounterIdAt = 0x0a, kCountAt = 0x0c, kDisruptionAt = 0x10, kStatusAt = 0x22,
                           kPeriodShiftAt = 0x27, kCounterAt = 0x28, kPeriodAt = 0x30, kSecondsAt = 0x48,
@@ -23,7 +23,8 @@ struct VmclockReading {
 
 // time + ((cycles - counter) * period >> shift), the product in 128 bits and rounded down to 2^-64 s. A
 // counter behind the page's (by the sign of the 64-bit difference) is refused, and so is a page that counts
-// by another counter, or whose clock is unknown, initializing or unreliable.
+// by another counter, or whose clock is unknown, initializing or unreliable. The words that never change
+// (magic, version, size, scale) are looked at before a page is read, by lib/page/vmclock.ts.
 template <class Counter = HardwareCounter>
 inline ReadEnd ReadVmclock(const uint8_t* page, const Counter& counter, uint32_t most_spins,
                            VmclockReading* reading, uint64_t* retries) {
