@@ -34,7 +34,7 @@ export function adviseAgainstTsc({ current, available, bootParameters }: Clockso
   const unforced = forcing.length === 0 ? '' : ` Boot without ${forcing.join(' and ')}.`;
   const counted = current !== null && !current.startsWith('tsc');
   if (counted) {
-    return `The kernel counts by ${current} and not by this counter: leave it so. Programs that read the counter themselves are at risk.${unforced}`;
+    return `The kernel counts by ${current} and not by the bare counter: leave it so. Programs that read the counter themselves are at risk.${unforced}`;
   }
   const other = OTHERS.find((name) => available.includes(name));
   return other === undefined

@@ -27,7 +27,8 @@ export type CounterDoubt = {
 // Texts of Linux 3.10 to 7.x: arch/x86/kernel/tsc.c, tsc_sync.c and cpu/amd.c, kernel/time/clocksource.c. Each is
 // matched from the line's start: a driver may say "tsc unstable" of something of its own, behind its own name.
 const DOUBTS: readonly (readonly [kind: CounterDoubtKind, text: RegExp])[] = [
-  ['given-up', /^(tsc: )?Marking TSC unstable due to /],
+  // What a boot parameter ordered is no doubt of the kernel's.
+  ['given-up', /^(tsc: )?Marking TSC unstable due to (?!boot parameter)/],
   ['given-up', /^TSC found unstable after boot/],
   ['given-up', /^(clocksource: )?Override clocksource tsc(-early)? is (unstable and )?not HRT compatible/],
   ['given-up', /^Clocksource tsc(-early)? unstable \(delta = /],

@@ -113,6 +113,8 @@ describe('what is no doubt of the counter', () => {
   test.each([
     'mydriver 0000:00:1f.0: tsc unstable probe, retrying',
     'ptp: TSC unsynchronized to PCH, cross timestamps off',
+    'tsc: Marking TSC unstable due to boot parameter',
+    'tsc: Marking TSC unstable due to boot parameter notsc',
     'tsc: Detected 2596.144 MHz processor',
     'tsc: Fast TSC calibration failed',
     'tsc: Refined TSC clocksource calibration: 2596.123 MHz',
