@@ -77,7 +77,7 @@ export function adviseOnDoubt(doubt: CounterDoubt): string {
     );
   }
   return (
-    `The kernel does not use the counter because of what it saw. Look whether that still holds (${LOOK_AGAIN}); update ` +
+    `The kernel does not use the counter because of what it saw, or knows of the hardware. Look whether that still holds (${LOOK_AGAIN}); update ` +
     `the firmware or the hypervisor, and restart a guest that was restored or migrated. ${NEVER_RELIABLE}`
   );
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { adviseOnSlowClocks, describeSlowClocks } from '../../lib/checks/clocksource-advice.ts';
 import {
@@ -187,7 +188,12 @@ const CAUSES: readonly [
   ],
   [
     'a pvclock that lost STABLE under way',
-    { ...under('kvm-clock', ['kvm-clock', 'tsc']), mode: ClockMode.pvclock, hypervisor: 'KVM', pvclockFlags: 2 },
+    {
+      ...under('kvm-clock', ['kvm-clock', 'tsc']),
+      mode: ClockMode.pvclock,
+      hypervisor: 'KVM',
+      pvclockFlags: 2,
+    },
     'paravirtual-unstable',
     'clocksource kvm-clock, which the hypervisor does not mark STABLE (flags 0x2)',
     /The host is to mend it.*'echo tsc >.*Do not boot with tsc=reliable/,
@@ -344,5 +350,11 @@ describe('the cause of slow clocks', () => {
     }
     expect(texts.size).toBe(10);
     expect(new Set(texts.values()).size).toBe(texts.size);
+  });
+
+  test('docs/slow-clocks.md has a row for each kind, and for no other', () => {
+    const document = readFileSync(new URL('../../docs/slow-clocks.md', import.meta.url), 'utf8');
+    const rows = [...document.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, kind]) => kind as string);
+    expect(rows.toSorted()).toEqual([...new Set(CAUSES.map(([, , kind]) => kind))].toSorted());
   });
 });
