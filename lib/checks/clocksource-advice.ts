@@ -84,13 +84,16 @@ export function adviseOnDoubt(doubt: CounterDoubt): string {
 
 function adviseOnParameter({
   parameter,
+  current,
+  better,
   doubt,
 }: Extract<SlowClockCause, { kind: 'boot-parameter' }>): string {
   const besides =
     doubt !== null && isDecisive(doubt)
       ? ` The kernel has its own doubts besides, ${quotedLine(doubt)}: without the parameter it may refuse the counter all the same.`
       : '';
-  return `Find out who set it, and why; where no reason is left, boot without ${parameter}.${besides}`;
+  const tried = better === null ? '' : `try ${better}, ${trial(better, current)}; then `;
+  return `Find out who set it, and why; where no reason is left, ${tried}boot without ${parameter}.${besides}`;
 }
 
 function adviseToChoose({
@@ -129,29 +132,37 @@ function adviseOnParavirtual({
   return `${host}${tryTsc} ${NEVER_RELIABLE}`;
 }
 
-/** What to do where the vDSO's code is not the kernel's, or (null, or not compared) cannot be. */
-export function adviseOnReplacedVdso(text: VdsoText | null): string {
+/** What to do where the vDSO's code is not the kernel's. */
+export const REPLACED_VDSO_ADVICE =
+  'Look for a tracer or a sandbox (TracerPid in /proc/self/status; rr, dettrace), a checkpoint tool, or a preloaded library ' +
+  '(LD_PRELOAD, LD_AUDIT), and run without it: no boot parameter helps against that.';
+
+function adviseOnReplaced({ text, unreadable }: Extract<SlowClockCause, { kind: 'vdso-replaced' }>): string {
   const unsure =
     text?.verdict === 'replaced'
       ? ''
       : ` That is concluded: the code could not be compared with the kernel's (${text?.notCompared ?? 'the vDSO cannot be read'}).`;
-  return (
-    'Look for a tracer or a sandbox (TracerPid in /proc/self/status; rr, dettrace), a checkpoint tool, or a preloaded library ' +
-    `(LD_PRELOAD, LD_AUDIT), and run without it.${unsure} The clocksource is in order: no boot parameter helps.`
-  );
+  const clocksource =
+    unreadable === null
+      ? 'The clocksource is in order.'
+      : `The clocksource ${unreadable} is slow besides: run vdso.fast again then.`;
+  return `${REPLACED_VDSO_ADVICE}${unsure} ${clocksource}`;
 }
 
 function adviseOnMissing({
   isOldKernel,
   isReplaced,
+  isAsOldKernel,
 }: Extract<SlowClockCause, { kind: 'not-in-vdso' }>): string {
-  const fast = 'Until then let programs read realtime or monotonic, where that will do.';
-  if (isReplaced) {
-    return `${adviseOnReplacedVdso({ verdict: 'replaced', foreign: [], equalTo: [], differsFrom: [], notCompared: null })} ${fast}`;
-  }
-  return isOldKernel
-    ? `Linux 5.3 and later read these clocks in user space: take a newer kernel. ${fast} The clocksource is in order.`
-    : `Linux has had these clocks in its vDSO since 5.3: ask who built this kernel. ${fast} The clocksource is in order.`;
+  const fast = isAsOldKernel
+    ? ' Until then let programs read realtime or monotonic, where that will do.'
+    : '';
+  const remedy = isReplaced
+    ? REPLACED_VDSO_ADVICE
+    : isOldKernel
+      ? 'Linux 5.3 and later read these clocks in user space: take a newer kernel.'
+      : 'Linux has these clocks in its vDSO since 5.3: ask who built this kernel.';
+  return `${remedy}${fast} The clocksource is in order.`;
 }
 
 function adviseOnUnexplained({
@@ -194,7 +205,7 @@ export function adviseOnSlowClocks(cause: SlowClockCause): string {
     case 'paravirtual-unstable':
       return adviseOnParavirtual(cause);
     case 'vdso-replaced':
-      return adviseOnReplacedVdso(cause.text);
+      return adviseOnReplaced(cause);
     case 'not-in-vdso':
       return adviseOnMissing(cause);
     case 'no-clocksource':
@@ -214,7 +225,8 @@ export function adviseOnSlowClocks(cause: SlowClockCause): string {
 
 /** `clocksource hpet cannot be read in user space, `. */
 function unreadable(current: string | null): string {
-  return `clocksource ${current ?? 'not told'} cannot be read in user space, `;
+  const name = current === null ? 'the clocksource, which /sys does not tell,' : `clocksource ${current}`;
+  return `${name} cannot be read in user space, `;
 }
 
 /** The cause in a few words, with what it rests on quoted. */
@@ -243,7 +255,7 @@ export function describeSlowClocks(cause: SlowClockCause): string {
         : "the vDSO's code does not look at the kernel's page";
     case 'not-in-vdso':
       return cause.isReplaced
-        ? "not in this vDSO (as before Linux 5.3), whose code is not the kernel's"
+        ? `not in this vDSO${cause.isAsOldKernel ? ' (as before Linux 5.3)' : ''}, whose code is not the kernel's`
         : `not in the vDSO of this kernel${cause.kernelRelease === null ? '' : `, Linux ${cause.kernelRelease}`}`;
     case 'no-clocksource':
       return '/sys names no clocksource';
@@ -254,7 +266,7 @@ export function describeSlowClocks(cause: SlowClockCause): string {
   }
 }
 
-/** ` (__vdso_time makes system call 201 at once, and 4 more the like; it differs from process 1, ...)`. */
+/** ` (__vdso_time makes system call 201 at once, and 4 more the like; unlike that of process 1 and 5 more)`. */
 export function describeReplacement({ foreign, differsFrom }: VdsoText): string {
   const [first] = foreign;
   const more = foreign.length > 1 ? `, and ${foreign.length - 1} more the like` : '';

@@ -36,6 +36,8 @@ export type SlowClockCause =
       kind: 'boot-parameter';
       parameter: string;
       current: string | null;
+      /** A clocksource that user space can read and that could be chosen at once. */
+      better: string | null;
       /** What the kernel says against the counter besides: without the parameter it may not be used either. */
       doubt: CounterDoubt | null;
     }
@@ -63,14 +65,21 @@ export type SlowClockCause =
       isTscAvailable: boolean;
     }
   /** The page can be read, and the vDSO reads none of its clocks: other code stands in its place. */
-  | { kind: 'vdso-replaced'; text: VdsoText | null }
+  | {
+      kind: 'vdso-replaced';
+      text: VdsoText | null;
+      /** The clocksource, where user space could not read it with the kernel's code either. */
+      unreadable: string | null;
+    }
   /** The vDSO reads some clocks off the page, and has no code for others. */
   | {
       kind: 'not-in-vdso';
       clocks: readonly PageClockName[];
       kernelRelease: string | null;
-      /** Kernels before 5.3 had no more than realtime and monotonic in the vDSO. */
+      /** These are clocks that kernels before 5.3 have not in the vDSO, and this kernel is one. */
       isOldKernel: boolean;
+      /** These are clocks that kernels before 5.3 have not in the vDSO. */
+      isAsOldKernel: boolean;
       isReplaced: boolean;
     }
   /** `/sys` names no clocksource: a sandbox, or a container without `/sys`. */
@@ -90,15 +99,16 @@ export type SlowClockCauseKind = SlowClockCause['kind'];
 
 /** Clocksources that the vDSO can read, the better first. */
 const READABLE = ['tsc', 'kvm-clock', 'hyperv_clocksource_tsc_page', 'xen'];
-const PARAVIRTUAL: Readonly<Record<string, 'pvclock' | 'hvclock'>> = {
-  'kvm-clock': 'pvclock',
-  xen: 'pvclock',
-  hyperv_clocksource_tsc_page: 'hvclock',
-  hyperv_clocksource_msr: 'hvclock',
-};
+const PARAVIRTUAL: ReadonlyMap<string, 'pvclock' | 'hvclock'> = new Map([
+  ['kvm-clock', 'pvclock'],
+  ['xen', 'pvclock'],
+  ['hyperv_clocksource_tsc_page', 'hvclock'],
+  ['hyperv_clocksource_msr', 'hvclock'],
+]);
 /** `PVCLOCK_TSC_STABLE_BIT`: the hypervisor vouches that the page is right on every CPU. */
 const PVCLOCK_STABLE = 1;
-/** The first kernel with monotonic-raw, boottime and tai in the x86-64 vDSO. */
+/** Clocks that came into the x86-64 vDSO with the generic one of Linux 5.3. */
+const OF_GENERIC_VDSO: readonly PageClockName[] = ['monotonic-raw', 'boottime', 'tai'];
 const GENERIC_VDSO: KernelVersion = [5, 3];
 
 /** The clocks that are computed from the counter: the others stand in the page as they are. */
@@ -116,12 +126,10 @@ function forbiddingParameter({ current, bootParameters }: ClocksourceFacts): str
   if (forbidding !== undefined) return forbidding;
   const chosen = bootParameters.findLast((word) => /^clock(source)?=/.test(word));
   const name = chosen?.slice(chosen.indexOf('=') + 1);
+  if (chosen === undefined || name === undefined || name === 'tsc') return null;
   // Up to 2.6 the parameter was clock=, and pmtmr its name of the ACPI timer; kernels still take it.
-  return chosen !== undefined &&
-    (name === current || (name === 'pmtmr' && current === 'acpi_pm')) &&
-    name !== 'tsc'
-    ? chosen
-    : null;
+  const isCurrent = name === current || (name === 'pmtmr' && current === 'acpi_pm');
+  return isCurrent || current === null ? chosen : null;
 }
 
 function versionOf(release: string | null): KernelVersion | null {
@@ -134,11 +142,13 @@ function isBefore(version: KernelVersion | null, [major, minor]: KernelVersion):
 }
 
 function notInVdso({ slow, kernelRelease, vdsoText }: SlowClockFacts): SlowClockCause {
+  const isAsOldKernel = slow.every((clock) => OF_GENERIC_VDSO.includes(clock));
   return {
     kind: 'not-in-vdso',
     clocks: slow,
     kernelRelease,
-    isOldKernel: isBefore(versionOf(kernelRelease), GENERIC_VDSO),
+    isOldKernel: isAsOldKernel && isBefore(versionOf(kernelRelease), GENERIC_VDSO),
+    isAsOldKernel,
     isReplaced: vdsoText?.verdict === 'replaced',
   };
 }
@@ -154,47 +164,62 @@ function paravirtual(facts: SlowClockFacts, clock: 'pvclock' | 'hvclock'): SlowC
 function causeWithReadablePage(facts: SlowClockFacts, mode: number): SlowClockCause {
   const { slow, tested, vdsoText, pvclockFlags, clocksource } = facts;
   if (needCounter(slow).length < needCounter(tested).length) return notInVdso(facts);
-  if (vdsoText?.verdict === 'replaced') return { kind: 'vdso-replaced', text: vdsoText };
+  if (vdsoText?.verdict === 'replaced') return { kind: 'vdso-replaced', text: vdsoText, unreadable: null };
   const isCoarseSlow = slow.some(isCoarse);
   if (mode === ClockMode.pvclock && !isCoarseSlow) {
     if (pvclockFlags === null || (pvclockFlags & PVCLOCK_STABLE) === 0) return paravirtual(facts, 'pvclock');
   }
   if (mode === ClockMode.hvclock && !isCoarseSlow) return paravirtual(facts, 'hvclock');
   if (vdsoText === null || vdsoText.verdict === 'not-compared')
-    return { kind: 'vdso-replaced', text: vdsoText };
+    return { kind: 'vdso-replaced', text: vdsoText, unreadable: null };
   return { kind: 'contradiction', mode: modeName(mode), current: clocksource.current ?? 'not told' };
 }
 
+/** The telling doubt with its CPUs: the line that tells a figure may follow the one that tells the CPUs. */
+function doubtsCause(
+  doubt: CounterDoubt,
+  doubts: readonly CounterDoubt[],
+  current: string | null,
+): SlowClockCause {
+  const named = [doubt, ...doubts.filter(({ kind }) => kind === doubt.kind)];
+  const cpus = named.find((each) => each.cpus.length > 0)?.cpus ?? [];
+  return { kind: 'kernel-doubts', doubt, cpus, current };
+}
+
+/** A clocksource that is available, can be read in user space, and is not current. */
+function betterThan(facts: SlowClockFacts): string | null {
+  const { current, available } = facts.clocksource;
+  return (
+    READABLE.find(
+      (name) => name !== current && available.includes(name) && !(name === 'tsc' && isFickle(facts)),
+    ) ?? null
+  );
+}
+
+/** A hypervisor may hide the bit of a counter that has it; without one nobody does. */
+function isFickle({ isInvariant, hypervisor }: SlowClockFacts): boolean {
+  return isInvariant === false && hypervisor === null;
+}
+
 /** The cause where the kernel counts by what user space cannot read. */
-function causeOfClocksource(facts: SlowClockFacts, current: string): SlowClockCause {
-  const { clocksource, doubts, hypervisor, isInvariant } = facts;
-  const doubt = mostTelling(doubts ?? []);
+function causeOfClocksource(facts: SlowClockFacts): SlowClockCause {
+  const { clocksource, hypervisor, isInvariant } = facts;
+  const { current } = clocksource;
+  const doubts = facts.doubts ?? [];
+  const doubt = mostTelling(doubts);
+  const better = betterThan(facts);
   const parameter = forbiddingParameter(clocksource);
-  if (parameter !== null) return { kind: 'boot-parameter', parameter, current, doubt };
-  const doubtsCause = (told: CounterDoubt): SlowClockCause => ({
-    kind: 'kernel-doubts',
-    doubt: told,
-    // The line that tells the figure may follow the one that tells the CPUs.
-    cpus:
-      told.cpus.length > 0
-        ? told.cpus
-        : ((doubts ?? []).find(({ kind, cpus }) => kind === told.kind && cpus.length > 0)?.cpus ?? []),
-    current,
-  });
-  const paravirtualClock = PARAVIRTUAL[current];
+  if (parameter !== null) return { kind: 'boot-parameter', parameter, current, better, doubt };
+  const paravirtualClock = PARAVIRTUAL.get(current ?? '');
   // KVM's clock comes without the flag where the host cannot count by its own TSC; Xen's guests mostly could.
   if (paravirtualClock !== undefined && current !== 'xen') return paravirtual(facts, paravirtualClock);
-  if (doubt !== null && isDecisive(doubt)) return doubtsCause(doubt);
-  // A hypervisor may hide the bit of a counter that has it; without one nobody does.
-  const isFickle = isInvariant === false && hypervisor === null;
-  const better = READABLE.find(
-    (name) => name !== current && clocksource.available.includes(name) && !(name === 'tsc' && isFickle),
-  );
-  if (better !== undefined) return { kind: 'not-chosen', better, current, hypervisor, isInvariant, doubt };
+  if (doubt !== null && isDecisive(doubt)) return doubtsCause(doubt, doubts, current);
+  if (current === null) return { kind: 'no-clocksource', hypervisor };
+  if (better !== null) return { kind: 'not-chosen', better, current, hypervisor, isInvariant, doubt };
   if (paravirtualClock !== undefined) return paravirtual(facts, paravirtualClock);
-  if (isFickle) return { kind: 'not-invariant', current };
-  if (doubt !== null && doubt.kind !== 'frequency') return doubtsCause(doubt);
-  return { kind: 'unexplained', current, isLogReadable: doubts !== null, hypervisor, isInvariant };
+  if (isFickle(facts)) return { kind: 'not-invariant', current };
+  if (doubt !== null && doubt.kind !== 'frequency') return doubtsCause(doubt, doubts, current);
+  return { kind: 'unexplained', current, isLogReadable: facts.doubts !== null, hypervisor, isInvariant };
 }
 
 /**
@@ -204,15 +229,17 @@ function causeOfClocksource(facts: SlowClockFacts, current: string): SlowClockCa
 export function slowClockCause(facts: SlowClockFacts): SlowClockCause {
   const { mode, slow, tested, vdsoText, clocksource, hypervisor } = facts;
   if (mode !== null && mode !== ClockMode.none) return causeWithReadablePage(facts, mode);
-  const isPageUnread = slow.some(isCoarse) || (mode === null && clocksource.current === 'tsc');
-  if (isPageUnread && vdsoText?.verdict === 'replaced') return { kind: 'vdso-replaced', text: vdsoText };
   const { current } = clocksource;
-  if (current === null) return { kind: 'no-clocksource', hypervisor };
-  if (current !== 'tsc') return causeOfClocksource(facts, current);
-  if (mode === null) {
-    return needCounter(slow).length < needCounter(tested).length
-      ? notInVdso(facts)
-      : { kind: 'vdso-replaced', text: vdsoText };
+  const isTsc = current === 'tsc' || current === 'tsc-early';
+  const isPageUnread = slow.some(isCoarse) || (mode === null && isTsc);
+  if (isPageUnread && vdsoText?.verdict === 'replaced') {
+    return { kind: 'vdso-replaced', text: vdsoText, unreadable: isTsc ? null : current };
   }
-  return { kind: 'contradiction', mode: modeName(mode), current };
+  // A kernel whose page is known may be asked further, without its /sys; one that is not may be a sandbox's own.
+  if (current === null && mode === null) return { kind: 'no-clocksource', hypervisor };
+  if (!isTsc) return causeOfClocksource(facts);
+  if (mode !== null) return { kind: 'contradiction', mode: modeName(mode), current };
+  return needCounter(slow).length < needCounter(tested).length
+    ? notInVdso(facts)
+    : { kind: 'vdso-replaced', text: vdsoText, unreadable: null };
 }

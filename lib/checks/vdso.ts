@@ -2,7 +2,7 @@ import type { VdsoElf } from '../host/elf.js';
 import type { Host } from '../host/host.js';
 import { findKernelMappings, PAGE_SIZE } from '../host/kernel-mappings.js';
 import type { VdsoText } from '../host/vdso-text.js';
-import { adviseOnReplacedVdso, describeReplacement } from './clocksource-advice.js';
+import { describeReplacement, REPLACED_VDSO_ADVICE } from './clocksource-advice.js';
 import { formatCount, plural } from './format.js';
 import type { Check, Evidence } from './model.js';
 import { judgeFastPath } from './vdso-fast.js';
@@ -27,7 +27,7 @@ function imageFaults(host: Host, base: bigint, size: number, elf: VdsoElf): stri
   return faults;
 }
 
-/** What the code was compared with: `the same in 6 other places`. */
+/** What the code was compared with: `the same as in process 1 and 5 more`. */
 function comparedWith({ equalTo, differsFrom, notCompared }: VdsoText): string {
   if (notCompared !== null) return `its code was compared with no other: ${notCompared}`;
   const others = differsFrom.length === 0 ? '' : `, and unlike ${differsFrom.join(', ')}`;
@@ -59,7 +59,7 @@ const image: Check = {
         bound:
           'every byte of the mapped image was read, and the first instructions of each function looked at',
         evidence,
-        advice: adviseOnReplacedVdso(text),
+        advice: REPLACED_VDSO_ADVICE,
       };
     }
     const bound = `every byte of the mapped image was read; ${comparedWith(text)}`;

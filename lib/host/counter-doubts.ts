@@ -24,68 +24,91 @@ export type CounterDoubt = {
   cpus: string[];
 };
 
+interface KnownText {
+  kind: CounterDoubtKind;
+  /** Whether it speaks against counting by the counter, and not only against the firmware or the machine's load. */
+  isDecisive: boolean;
+  text: RegExp;
+}
+
+function known(kind: CounterDoubtKind, isDecisive: boolean, ...texts: readonly RegExp[]): KnownText[] {
+  return texts.map((text) => ({ kind, isDecisive, text }));
+}
+
 // Texts of Linux 3.10 to 7.x: arch/x86/kernel/tsc.c, tsc_sync.c and cpu/amd.c, kernel/time/clocksource.c. Each is
 // matched from the line's start: a driver may say "tsc unstable" of something of its own, behind its own name.
-const DOUBTS: readonly (readonly [kind: CounterDoubtKind, text: RegExp])[] = [
-  // What a boot parameter ordered is no doubt of the kernel's.
-  ['given-up', /^(tsc: )?Marking TSC unstable due to (?!boot parameter)/],
-  ['given-up', /^TSC found unstable after boot/],
-  ['given-up', /^(clocksource: )?Override clocksource tsc(-early)? is (unstable and )?not HRT compatible/],
-  ['given-up', /^Clocksource tsc(-early)? unstable \(delta = /],
-  ['skew', /^clocksource: timekeeping watchdog on CPU\d+: Marking clocksource 'tsc(-early)?' as unstable/],
-  ['skew', /^clocksource: timekeeping watchdog: Marking clocksource 'tsc(-early)?' as unstable/],
-  ['skew', /^clocksource: Marking clocksource tsc(-early)? unstable due to frequency skew/],
-  ['skew', /^clocksource: +Clocksource 'tsc(-early)?' skewed /],
-  ['out-of-step', /^clocksource: Marking clocksource tsc(-early)? unstable due to inter CPU skew/],
-  ['out-of-step', /^clocksource: +CPUs [\d,-]+ (ahead of|behind) CPU \d+ for clocksource tsc(-early)?\./],
-  ['out-of-step', /^clocksource: CPU\d+ +\d+ < CPU\d+ +\d+ \(cycles\)/],
-  ['read-back', /^clocksource: timekeeping watchdog on CPU\d+: .*read-back delay of /],
-  ['read-back', /^clocksource: wd-tsc(-early)?-wd read-back delay of /],
-  ['warp', /^(tsc: )?TSC synchronization \[CPU#\d+ -> CPU#\d+\]:$/],
-  ['warp', /^(tsc: )?Measured \d+ cycles TSC warp between CPUs/],
-  ['warp', /^(tsc: )?TSC warped randomly between CPUs/],
-  ['adjusted', /^(\[Firmware Bug\]: )?(tsc: )?TSC ADJUST[: ](?!.*NOT forced)/],
-  ['frequency', /^\[Firmware Bug\]: TSC doesn't count with P0 frequency/],
-  ['frequency', /^(tsc: )?Warning: TSC freq calibrated by CPUID\/MSR differs/],
+// The order is from what tells most of what the kernel saw to what only tells what it did.
+const KNOWN: readonly KnownText[] = [
+  ...known(
+    'out-of-step',
+    true,
+    /^clocksource: +CPUs [\d,-]+ (ahead of|behind) CPU \d+ for clocksource tsc(-early)?\./,
+    /^clocksource: CPU\d+ +\d+ < CPU\d+ +\d+ \(cycles\)/,
+    /^clocksource: Marking clocksource tsc(-early)? unstable due to inter CPU skew/,
+  ),
+  ...known(
+    'warp',
+    true,
+    /^(tsc: )?Measured \d+ cycles TSC warp between CPUs/,
+    /^(tsc: )?TSC synchronization \[CPU#\d+ -> CPU#\d+\]:$/,
+    /^(tsc: )?TSC warped randomly between CPUs/,
+  ),
+  ...known(
+    'skew',
+    true,
+    /^clocksource: timekeeping watchdog( on CPU\d+)?: Marking clocksource 'tsc(-early)?' as unstable/,
+    /^clocksource: Marking clocksource tsc(-early)? unstable due to frequency skew/,
+    /^clocksource: +Clocksource 'tsc(-early)?' skewed /,
+  ),
+  ...known(
+    'read-back',
+    true,
+    /^clocksource: timekeeping watchdog on CPU\d+: .*read-back delay of .*marking (tsc(-early)? )?unstable/,
+  ),
+  ...known(
+    'given-up',
+    true,
+    /^Clocksource tsc(-early)? unstable \(delta = /,
+    // What a boot parameter ordered is no doubt of the kernel's.
+    /^(tsc: )?Marking TSC unstable due to (?!boot parameter)/,
+    /^TSC found unstable after boot/,
+    /^(clocksource: )?Override clocksource tsc(-early)? is (unstable and )?not HRT compatible/,
+  ),
+  ...known('adjusted', false, /^(\[Firmware Bug\]: )?(tsc: )?TSC ADJUST[: ](?!.*NOT forced)/),
+  ...known(
+    'read-back',
+    false,
+    /^clocksource: timekeeping watchdog on CPU\d+: .*read-back delay of /,
+    /^clocksource: wd-tsc(-early)?-wd read-back delay of /,
+  ),
+  ...known(
+    'frequency',
+    false,
+    /^\[Firmware Bug\]: TSC doesn't count with P0 frequency/,
+    /^(tsc: )?Warning: TSC freq calibrated by CPUID\/MSR differs/,
+  ),
 ];
+
+function placeOf(line: string): number {
+  return KNOWN.findIndex(({ text }) => text.test(line));
+}
 
 const CPUS = /\bCPUs? ?#?(\d[\d,-]*)/g;
 
 /** What a message of the kernel says against the counter; null if it says nothing against it. */
 export function counterDoubtOf(message: string): CounterDoubt | null {
   const line = message.trim();
-  const found = DOUBTS.find(([, text]) => text.test(line));
+  const found = KNOWN[placeOf(line)];
   if (found === undefined) return null;
-  return { kind: found[0], line, cpus: [...line.matchAll(CPUS)].map(([, cpus]) => cpus as string) };
+  return { kind: found.kind, line, cpus: [...line.matchAll(CPUS)].map(([, cpus]) => cpus as string) };
 }
 
-/** Kinds after which the kernel no longer counts by the counter, or should not. */
-const DECISIVE: readonly CounterDoubtKind[] = ['given-up', 'skew', 'warp', 'out-of-step'];
-
-/** True for a doubt that speaks against counting by the counter, and not only against its firmware or the machine's load. */
-export function isDecisive({ kind, line }: CounterDoubt): boolean {
-  return DECISIVE.includes(kind) || (kind === 'read-back' && /marking (tsc(-early)? )?unstable/.test(line));
+/** True for a doubt after which the kernel no longer counts by the counter, or should not. */
+export function isDecisive({ line }: CounterDoubt): boolean {
+  return KNOWN[placeOf(line)]?.isDecisive ?? false;
 }
-
-// From the line that tells most of what the kernel saw to the one that only says what it did.
-const TELLING: readonly CounterDoubtKind[] = [
-  'out-of-step',
-  'warp',
-  'skew',
-  'read-back',
-  'given-up',
-  'adjusted',
-  'frequency',
-];
 
 /** The doubt that tells most, the decisive ones first; null without any. */
 export function mostTelling(doubts: readonly CounterDoubt[]): CounterDoubt | null {
-  const rank = (doubt: CounterDoubt): number =>
-    (isDecisive(doubt) ? 0 : 100) +
-    TELLING.indexOf(doubt.kind) * 2 +
-    // Of two lines of a kind, the one that names figures: "Measured 4124 cycles" before "synchronization [CPU#0".
-    (/^TSC synchronization|^TSC warped|^clocksource: Marking|^clocksource: +Clocksource/.test(doubt.line)
-      ? 1
-      : 0);
-  return doubts.toSorted((one, other) => rank(one) - rank(other))[0] ?? null;
+  return doubts.toSorted((one, other) => placeOf(one.line) - placeOf(other.line))[0] ?? null;
 }

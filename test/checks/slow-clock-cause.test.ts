@@ -72,7 +72,7 @@ const CAUSES: readonly [
     under('hpet', ['hpet', 'acpi_pm', 'tsc'], ['clocksource=hpet']),
     'boot-parameter',
     'clocksource hpet cannot be read in user space, boot parameter clocksource=hpet',
-    /boot without clocksource=hpet\.$/,
+    /where no reason is left, try tsc, as root 'echo tsc > .*; then boot without clocksource=hpet\.$/,
   ],
   [
     'a boot parameter that takes the counter away',
@@ -217,7 +217,7 @@ const CAUSES: readonly [
     { ...under('tsc'), mode: ClockMode.tsc, slow: PAGE_CLOCKS, vdsoText: REPLACED },
     'vdso-replaced',
     "the vDSO's code is not the kernel's (__vdso_time makes system call 201 at once; unlike that of process 1 and 1 more)",
-    /LD_PRELOAD.*no boot parameter helps/,
+    /LD_PRELOAD.*no boot parameter helps.*The clocksource is in order/,
   ],
   [
     'mode tsc and all slow, where the code could not be compared',
@@ -231,7 +231,7 @@ const CAUSES: readonly [
     { slow: PAGE_CLOCKS, vdsoText: REPLACED },
     'vdso-replaced',
     "the vDSO's code is not the kernel's",
-    /LD_PRELOAD/,
+    /LD_PRELOAD.*The clocksource hpet is slow besides/,
   ],
   [
     'mode tsc and some slow on a kernel before 5.3',
@@ -260,11 +260,34 @@ const CAUSES: readonly [
     /LD_PRELOAD/,
   ],
   [
+    "mode tsc and realtime slow in code that is not the kernel's: no kernel was like that",
+    { ...under('tsc'), mode: ClockMode.tsc, slow: ['realtime'], vdsoText: REPLACED },
+    'not-in-vdso',
+    "not in this vDSO, whose code is not the kernel's",
+    /LD_PRELOAD/,
+  ],
+  [
     'no clocksource in /sys',
     { ...under(null), mode: null, doubts: null },
     'no-clocksource',
     '/sys names no clocksource',
     /a sandbox, or a container without \/sys/,
+  ],
+  [
+    'no clocksource in /sys, on a kernel whose page is known: the command line is asked',
+    {
+      clocksource: { current: null, available: [], bootParameters: ['clocksource=acpi_pm'] },
+    },
+    'boot-parameter',
+    'the clocksource, which /sys does not tell, cannot be read in user space, boot parameter clocksource=acpi_pm',
+    /boot without clocksource=acpi_pm\.$/,
+  ],
+  [
+    'no clocksource in /sys, on a kernel whose page is known: the log is asked',
+    { ...under(null), doubts: doubts('TSC warped randomly between CPUs') },
+    'kernel-doubts',
+    '"TSC warped randomly between CPUs"',
+    /Do not boot with tsc=reliable/,
   ],
   [
     'a log that says nothing',
