@@ -62,12 +62,11 @@ const invariant: Check = {
     };
     const bound = 'what CPUID leaf 0x80000007 and the kernel say; nothing was timed';
     const source = `clocksource ${current ?? 'not told'}`;
-    if (facts.invariant && serious === null) {
-      return { status: 'pass', reason: `CPUID announces it; ${source}${said}`, bound, evidence };
-    }
-    if (facts.invariant && serious !== null) {
-      const reason = `CPUID announces it; ${source}${said}`;
-      return { status: 'warn', reason, bound, evidence, advice: adviseOnDoubt(serious) };
+    if (facts.invariant) {
+      const shared = { reason: `CPUID announces it; ${source}${said}`, bound, evidence };
+      return serious === null
+        ? { ...shared, status: 'pass' }
+        : { ...shared, status: 'warn', advice: adviseOnDoubt(serious) };
     }
     const reason = `CPUID does not announce it; ${source}${said}`;
     if (facts.hypervisor !== null) {
