@@ -119,7 +119,7 @@ const monotonic: Check = {
         evidence,
         advice:
           'Programs that measure intervals see negative ones. If counter.warp or counter.offset fail too, the CPUs ' +
-          'differ: use another clocksource.',
+          'differ: do what these advise.',
       };
     }
     // What kernels are known to do: they read the counter before the page's write section opens, so that a reader

@@ -3,6 +3,7 @@ import { kernelCounterHz, orNull } from '../host/host.js';
 import { CounterMethod, type CounterOffset, LockStepSource } from '../native/addon.js';
 import { wrapU64 } from '../units.js';
 import { onEachCpu } from './bracketing.js';
+import { adviseAgainstTsc } from './clocksource-advice.js';
 import { cpuPairs, needsTwoCpus } from './cpu-pairs.js';
 import { formatCount, formatNs, plural } from './format.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
@@ -145,17 +146,21 @@ const order: Check = {
         bound,
         evidence,
         advice:
-          'The counter jumps within a CPU, or lfence does not serialise: no clock built on it is monotonic. Use another ' +
-          'clocksource, and report it to the vendor of the CPU or hypervisor.',
+          'The counter jumps within a CPU, or lfence does not serialise: no clock built on it is monotonic. Report it to ' +
+          `the vendor of the CPU or hypervisor. ${adviseAgainstTsc(context.host.clocksource())}`,
       };
     }
     return { status: 'pass', reason: `never went back; ${unfencedSeen}`, bound, evidence };
   },
 };
 
-const UNSYNCHRONISED_ADVICE =
-  'Clocks go back when a thread moves between these CPUs. Let the kernel use another clocksource (clocksource=hpet or ' +
-  'kvm-clock), update the firmware; restored or migrated machines may need a restart.';
+/** What counters that are not in step mean, and what to do. */
+function adviseOnUnsynchronised({ host }: CheckContext): string {
+  return (
+    'Clocks go back when a thread moves between these CPUs. Update the firmware; restored or migrated machines may ' +
+    `need a restart. ${adviseAgainstTsc(host.clocksource())}`
+  );
+}
 
 /** What is said where no reading could be compared between CPUs. */
 function neverTogether(evidence: Evidence): Verdict {
@@ -223,7 +228,7 @@ const warp: Check = {
         reason: `went back ${plural(backwards, 'time')} by up to ${formatCycles(context, worst)} between CPUs ${warped.map((pair) => pair.join(' and ')).join(', ')}`,
         bound,
         evidence,
-        advice: UNSYNCHRONISED_ADVICE,
+        advice: adviseOnUnsynchronised(context),
       };
     }
     return {
@@ -337,7 +342,7 @@ const offset: Check = {
             : `CPU ${there} is ${lowest > 0n ? 'ahead of' : 'behind'} CPU ${here} by ${lowest > 0n ? lowest : -highest} cycles or more`,
         bound,
         evidence,
-        advice: UNSYNCHRONISED_ADVICE,
+        advice: adviseOnUnsynchronised(context),
       };
     }
     const hz = orNull(() => kernelCounterHz(context.host)) ?? measuredHz(context);

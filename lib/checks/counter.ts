@@ -1,3 +1,4 @@
+import { type CounterDoubt, isDecisive, mostTelling } from '../host/counter-doubts.js';
 import { measureFrequency, takeAnchor } from '../host/frequency.js';
 import { kernelCounterHz, orNull } from '../host/host.js';
 import { readKernelLog } from '../host/kernel-log.js';
@@ -5,17 +6,51 @@ import { readKernelPage } from '../host/kernel-page.js';
 import { readPvclockPage } from '../host/pvclock-page.js';
 import { pvclockHz } from '../page/pvclock.js';
 import { ppmBetween } from '../units.js';
+import {
+  adviseAgainstTsc,
+  adviseOnDoubt,
+  adviseOnHiddenInvariance,
+  quotedLine,
+} from './clocksource-advice.js';
 import { formatHz, formatPpm } from './format.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
+
+/** A line that says nothing against this counter's rate. */
+function isHarmless(doubt: CounterDoubt, hypervisor: string | null): boolean {
+  // HWCR is a register of AMD's processors that hypervisors do not emulate: a guest reads zero in it.
+  if (isOfHwcr(doubt)) return hypervisor !== null;
+  return doubt.kind === 'adjusted' || (doubt.kind === 'read-back' && !isDecisive(doubt));
+}
+
+function isOfHwcr({ line }: CounterDoubt): boolean {
+  return line.includes('P0 frequency');
+}
+
+/** The most telling of the kernel's doubts, those against the counter's rate first, as the reason quotes it. */
+function describeDoubts(doubts: readonly CounterDoubt[], hypervisor: string | null) {
+  const serious = mostTelling(doubts.filter((doubt) => !isHarmless(doubt, hypervisor)));
+  const told = serious ?? mostTelling(doubts);
+  if (told === null) return { serious: null, said: '' };
+  const meant =
+    serious !== null
+      ? ''
+      : isOfHwcr(told)
+        ? `, of a register (HWCR) that ${hypervisor} does not emulate`
+        : told.kind === 'adjusted'
+          ? ', and set it right'
+          : ', when it was busy';
+  return { serious, said: `; the kernel's log says ${quotedLine(told)}${meant}` };
+}
 
 const invariant: Check = {
   id: 'counter.invariant',
   claim: 'The counter runs at one rate in every power state',
   run({ host }) {
     const facts = host.counter();
-    const { current, bootParameters } = host.clocksource();
+    const clocksource = host.clocksource();
+    const { current, bootParameters } = clocksource;
     const log = orNull(() => readKernelLog(host.files));
-    const doubts = log?.doubts ?? [];
+    const { serious, said } = describeDoubts(log?.doubts ?? [], facts.hypervisor);
     const evidence: Evidence = {
       invariant: facts.invariant,
       tscAdjust: facts.tscAdjust,
@@ -23,44 +58,38 @@ const invariant: Check = {
       hypervisor: facts.hypervisor,
       clocksource: current,
       bootParameters,
-      kernelDoubts: log === null ? null : doubts,
+      kernelDoubts: log === null ? null : log.doubts.map(({ line }) => line),
     };
     const bound = 'what CPUID leaf 0x80000007 and the kernel say; nothing was timed';
     const source = `clocksource ${current ?? 'not told'}`;
     if (facts.invariant) {
-      return { status: 'pass', reason: `CPUID announces it; ${source}`, bound, evidence };
+      const shared = { reason: `CPUID announces it; ${source}${said}`, bound, evidence };
+      return serious === null
+        ? { ...shared, status: 'pass' }
+        : { ...shared, status: 'warn', advice: adviseOnDoubt(serious) };
     }
-    const reason = `CPUID does not announce it; ${source}`;
+    const reason = `CPUID does not announce it; ${source}${said}`;
     if (facts.hypervisor !== null) {
-      return {
-        status: 'warn',
-        reason: `${reason}, ${facts.hypervisor}`,
-        bound,
-        evidence,
-        advice:
-          'The hypervisor hides the bit, often to keep the machine migratable: after a migration the counter may ' +
-          'run at another rate. Ask for the invariant TSC (QEMU: -cpu host,+invtsc) or use kvm-clock or Hyper-V time.',
-      };
+      return { status: 'warn', reason, bound, evidence, advice: adviseOnHiddenInvariance(clocksource) };
     }
     return {
       status: 'fail',
       reason,
       bound,
       evidence,
-      advice:
-        'Time kept by this counter drifts with frequency and sleep states. Let the kernel use another clocksource ' +
-        '(remove tsc=reliable and clocksource=tsc from the boot parameters).',
+      advice: `Time kept by this counter drifts with frequency and sleep states. ${adviseAgainstTsc(clocksource)}`,
     };
   },
 };
 
 /** A frequency that somebody declares, against the one in force. */
-interface Declared {
+export interface Declared {
   by: string;
   hz: number;
 }
 
-function declaredFrequencies({ host }: CheckContext): Declared[] {
+/** What CPUID, the hypervisor and the kernel's log declare, in that order. */
+export function declaredFrequencies({ host }: Pick<CheckContext, 'host'>): Declared[] {
   const facts = orNull(() => host.counter());
   const declared: Declared[] = [];
   if (facts?.crystalHz != null) declared.push({ by: 'CPUID leaf 0x15', hz: Number(facts.crystalHz) });
@@ -149,7 +178,7 @@ const frequency: Check = {
         evidence,
         advice:
           'The counter does not run as the kernel reckons. After a migration or a suspended host that is a counter ' +
-          'with another rate: restart the machine, or use a paravirtual clocksource.',
+          `with another rate: restart the machine. ${adviseAgainstTsc(host.clocksource())}`,
       };
     }
     const wrong = declaredPpm.filter(({ ppm }) => Math.abs(ppm) > NTP_LIMIT_PPM + multStepPpm(context));

@@ -1,15 +1,11 @@
-import { median } from 'simple-statistics';
-import { isLatchclockError } from '../errors.js';
 import type { VdsoElf } from '../host/elf.js';
-import { type Host, orNull } from '../host/host.js';
+import type { Host } from '../host/host.js';
 import { findKernelMappings, PAGE_SIZE } from '../host/kernel-mappings.js';
-import { readKernelPage } from '../host/kernel-page.js';
-import { systemCallRefusal } from '../host/reference-path.js';
-import { ClockPath, CounterMethod, type KernelEntries } from '../native/addon.js';
-import { ClockMode, modeName } from '../page/kernel-page.js';
-import { CLOCK_IDS, isCoarse, PAGE_CLOCKS } from '../page/posix-clocks.js';
+import type { VdsoText } from '../host/vdso-text.js';
+import { describeReplacement, REPLACED_VDSO_ADVICE } from './clocksource-advice.js';
 import { formatCount, plural } from './format.js';
-import type { Check, CheckContext, Evidence } from './model.js';
+import type { Check, Evidence } from './model.js';
+import { judgeFastPath } from './vdso-fast.js';
 
 function imageFaults(host: Host, base: bigint, size: number, elf: VdsoElf): string[] {
   const faults: string[] = [];
@@ -31,12 +27,21 @@ function imageFaults(host: Host, base: bigint, size: number, elf: VdsoElf): stri
   return faults;
 }
 
+/** What the code was compared with: `the same as in process 1 and 5 more`. */
+function comparedWith({ equalTo, differsFrom, notCompared }: VdsoText): string {
+  if (notCompared !== null) return `its code was compared with no other: ${notCompared}`;
+  const others = differsFrom.length === 0 ? '' : `, and unlike ${differsFrom.join(', ')}`;
+  return `the same as in ${equalTo[0]}${equalTo.length > 1 ? ` and ${equalTo.length - 1} more` : ''}${others}`;
+}
+
 const image: Check = {
   id: 'vdso.image',
-  claim: 'The vDSO is a whole, well-formed ELF image where the kernel says it is',
+  claim:
+    "The vDSO is a whole, well-formed ELF image where the kernel says it is, and its code is the kernel's",
   run({ host }) {
     const { base, size, elf } = host.vdso();
     const faults = imageFaults(host, base, size, elf);
+    const text = host.vdsoText();
     const evidence: Evidence = {
       base: `0x${base.toString(16)}`,
       bytes: size,
@@ -44,10 +49,21 @@ const image: Check = {
       buildId: elf.buildId,
       symbols: elf.symbols.length,
       faults,
+      text,
     };
-    const bound = 'every byte of the mapped image was read';
+    const identity = elf.buildId === null ? '' : `, build ${elf.buildId.slice(0, 12)}`;
+    if (faults.length === 0 && text.verdict === 'replaced') {
+      return {
+        status: 'fail',
+        reason: `the code is not the kernel's${describeReplacement(text)}${identity}`,
+        bound:
+          'every byte of the mapped image was read, and the first instructions of each function looked at',
+        evidence,
+        advice: REPLACED_VDSO_ADVICE,
+      };
+    }
+    const bound = `every byte of the mapped image was read; ${comparedWith(text)}`;
     if (faults.length === 0) {
-      const identity = elf.buildId === null ? '' : `, build ${elf.buildId.slice(0, 12)}`;
       return { status: 'pass', reason: `${formatCount(size)} bytes${identity}`, bound, evidence };
     }
     return {
@@ -109,63 +125,11 @@ const symbols: Check = {
   },
 };
 
-const ROUNDS = 9;
-const CALLS_A_ROUND = 2_000;
-
-interface Costs {
-  /** Median cost of a call, cycles. */
-  vdso: number;
-  /** Null where the system call is refused. */
-  syscall: number | null;
-  counter: number;
-  /** System call over vDSO, rounded to a tenth. */
-  ratio: number | null;
-}
-
-/** What a read of monotonic costs by each path: medians of interleaved rounds, in one run. */
-function measureCosts({ host }: CheckContext): Costs {
-  const { addon } = host;
-  const out = new BigInt64Array(CALLS_A_ROUND);
-  const costOf = (work: () => void): number => {
-    const before = addon.readCounter(CounterMethod['lfence-rdtsc']);
-    work();
-    return Number(addon.readCounter(CounterMethod['lfence-rdtsc']) - before) / CALLS_A_ROUND;
-  };
-  const hasSystemCall = systemCallRefusal(addon) === null;
-  const rounds = Array.from({ length: ROUNDS }, () => ({
-    vdso: costOf(() => addon.readClocks(ClockPath.vdso, CLOCK_IDS.monotonic, out)),
-    syscall: hasSystemCall
-      ? costOf(() => addon.readClocks(ClockPath.syscall, CLOCK_IDS.monotonic, out))
-      : Number.NaN,
-    counter: costOf(() => addon.readCounters(CounterMethod['lfence-rdtsc'], out)),
-  }));
-  const middle = (path: 'vdso' | 'syscall' | 'counter'): number => median(rounds.map((round) => round[path]));
-  const costs = { vdso: middle('vdso'), counter: middle('counter') };
-  if (!hasSystemCall) return { ...costs, syscall: null, ratio: null };
-  const syscall = middle('syscall');
-  return { ...costs, syscall, ratio: Math.round((10 * syscall) / costs.vdso) / 10 };
-}
-
-const CLOCKSOURCE_ADVICE =
-  'Every read of a clock is a system call on this host. Find out why the kernel gave up the TSC ' +
-  "(journalctl -k | grep -iE 'tsc|clocksource'); if the counter is sound, boot with clocksource=tsc tsc=reliable.";
-
-/** Why the kernel's page sends the vDSO into the kernel, if it does. */
-function slowReason({ host }: CheckContext): string {
-  const page = orNull(() => host.page());
-  const clocksource = host.clocksource().current ?? 'not told';
-  if (page === null) return `clocksource ${clocksource}`;
-  const { mode } = readKernelPage(host.addon, page).main;
-  return mode === ClockMode.none
-    ? `clocksource ${clocksource} cannot be read in user space`
-    : `mode ${modeName(mode)}, clocksource ${clocksource}`;
-}
-
 const fast: Check = {
   id: 'vdso.fast',
   claim: 'Reading a clock through the vDSO does not enter the kernel',
   run(context) {
-    const { host, budget } = context;
+    const { host } = context;
     if (host.addon.vdsoBase() === null) {
       return {
         status: 'fail',
@@ -175,75 +139,7 @@ const fast: Check = {
         advice: 'Boot without vdso=0. Sandboxes without a vDSO (gVisor) pay this price by design.',
       };
     }
-    const costs = measureCosts(context);
-    const ids = Uint32Array.from(PAGE_CLOCKS, (clock) => CLOCK_IDS[clock]);
-    let counts: KernelEntries[] | null = null;
-    let probeRefused: string | null = null;
-    try {
-      counts = host.addon.countKernelEntries(ids, budget.fastPathCalls);
-    } catch (error) {
-      if (!isLatchclockError(error, 'ERR_SYSTEM_CALL')) throw error;
-      probeRefused = error.message;
-    }
-    const ratioSeen =
-      costs.ratio === null ? 'a system call is refused' : `a system call costs ${costs.ratio} times as much`;
-    const evidence: Evidence = {
-      entries:
-        counts === null
-          ? null
-          : Object.fromEntries(
-              PAGE_CLOCKS.map((clock, index) => [clock, counts[index]?.kernelEntries ?? null]),
-            ),
-      callsPerClock: budget.fastPathCalls,
-      probeRefused,
-      vdsoCycles: costs.vdso,
-      syscallCycles: costs.syscall,
-      fencedCounterCycles: costs.counter,
-      syscallOverVdso: costs.ratio,
-    };
-    if (counts === null) {
-      if (costs.syscall === null) {
-        return {
-          status: 'skip',
-          reason: 'the system call is refused, and so is a filter to count kernel entries',
-          bound: 'nothing was counted, and there is nothing to compare with',
-          evidence,
-          advice:
-            'It runs where the sandbox (seccomp) of this process passes clock_gettime, or another filter.',
-        };
-      }
-      const bound = 'judged by cost alone: a filter to count kernel entries was refused';
-      // A vDSO that makes the system call costs what the call costs: half of it is far from both.
-      if (costs.vdso < costs.syscall / 2) return { status: 'pass', reason: ratioSeen, bound, evidence };
-      return {
-        status: 'fail',
-        reason: `costs as much as a system call; ${slowReason(context)}`,
-        bound,
-        evidence,
-        advice: CLOCKSOURCE_ADVICE,
-      };
-    }
-    const bound = `${formatCount(budget.fastPathCalls)} calls of each clock, kernel entries counted exactly`;
-    const slow = PAGE_CLOCKS.filter((_, index) => (counts[index]?.kernelEntries ?? 0) > 0);
-    if (slow.length === 0) {
-      return {
-        status: 'pass',
-        reason: `${plural(PAGE_CLOCKS.length, 'clock')} never enter the kernel; ${ratioSeen}`,
-        bound,
-        evidence,
-      };
-    }
-    const times =
-      costs.syscall === null
-        ? ''
-        : `; a read costs ${(costs.syscall / costs.counter).toFixed(0)} times a counter read`;
-    return {
-      status: 'fail',
-      reason: `${slow.filter((clock) => !isCoarse(clock)).length === 0 ? slow.join(', ') : plural(slow.length, 'clock')} enter the kernel: ${slowReason(context)}${times}`,
-      bound,
-      evidence,
-      advice: CLOCKSOURCE_ADVICE,
-    };
+    return judgeFastPath(context);
   },
 };
 

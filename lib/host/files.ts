@@ -1,14 +1,18 @@
-import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { LatchclockError } from '../errors.js';
 
 /** The files of a host, as far as they are read: every read is bounded, none waits for a writer. */
 export interface HostFiles {
   /** At most `mostBytes` bytes from the start. Throws `ERR_FILE` with the errno. */
   read(path: string, mostBytes: number): Uint8Array;
+  /** At most `mostBytes` bytes from `offset` on, fewer at the file's end. Throws `ERR_FILE` with the errno. */
+  readAt(path: string, offset: bigint, mostBytes: number): Uint8Array;
   /** Records of a device that gives one a read, such as `/dev/kmsg`, until it would wait. Throws `ERR_FILE`. */
   readRecords(path: string, mostRecords: number): string[];
   /** Target of a symbolic link. Throws `ERR_FILE`. */
   readLink(path: string): string;
+  /** Names in a folder, in no order. Throws `ERR_FILE`. */
+  list(path: string): string[];
 }
 
 function errnoOf(error: unknown): string | undefined {
@@ -44,28 +48,33 @@ function withOpenFile<T>(path: string, use: (fileDescriptor: number) => T): T {
 const CHUNK_BYTES = 1 << 20;
 const RECORD_BYTES = 8192;
 
+/** From where the file stands where `offset` is null: a device cannot be read at an offset. */
+function readBytes(path: string, offset: bigint | null, mostBytes: number): Uint8Array {
+  return withOpenFile(path, (fileDescriptor) => {
+    const chunks: Uint8Array[] = [];
+    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, mostBytes));
+    let total = 0;
+    while (total < mostBytes) {
+      const position = offset === null ? null : offset + BigInt(total);
+      let count: number;
+      try {
+        count = readSync(fileDescriptor, buffer, 0, Math.min(buffer.length, mostBytes - total), position);
+      } catch (cause) {
+        throw fileError('cannot read', path, 'read', cause);
+      }
+      if (count === 0) break;
+      // A copy: files of /proc come a page a read, and each would keep a whole buffer.
+      chunks.push(new Uint8Array(buffer.subarray(0, count)));
+      total += count;
+    }
+    return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+  });
+}
+
 /** The files of the running machine. */
 export const machineFiles: HostFiles = {
-  read(path, mostBytes) {
-    return withOpenFile(path, (fileDescriptor) => {
-      const chunks: Uint8Array[] = [];
-      const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, mostBytes));
-      let total = 0;
-      while (total < mostBytes) {
-        let count: number;
-        try {
-          count = readSync(fileDescriptor, buffer, 0, Math.min(buffer.length, mostBytes - total), null);
-        } catch (cause) {
-          throw fileError('cannot read', path, 'read', cause);
-        }
-        if (count === 0) break;
-        // A copy: files of /proc come a page a read, and each would keep a whole buffer.
-        chunks.push(new Uint8Array(buffer.subarray(0, count)));
-        total += count;
-      }
-      return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
-    });
-  },
+  read: (path, mostBytes) => readBytes(path, null, mostBytes),
+  readAt: readBytes,
 
   readRecords(path, mostRecords) {
     return withOpenFile(path, (fileDescriptor) => {
@@ -93,6 +102,14 @@ export const machineFiles: HostFiles = {
       return readlinkSync(path);
     } catch (cause) {
       throw fileError('cannot read the link', path, 'readlink', cause);
+    }
+  },
+
+  list(path) {
+    try {
+      return readdirSync(path);
+    } catch (cause) {
+      throw fileError('cannot list', path, 'readdir', cause);
     }
   },
 };

@@ -11,6 +11,7 @@ import { findKernelPage, type ProvedKernelPage, readKernelPage } from './kernel-
 import { machineIdHash } from './machine-id.js';
 import { readTimeNamespaceFacts, type TimeNamespaceFacts } from './time-namespace.js';
 import { readVdso, type VdsoImage } from './vdso.js';
+import { examineVdsoText, type VdsoText } from './vdso-text.js';
 
 /**
  * The running machine. What does not change while a process lives is read once, on first use; a failure is
@@ -24,6 +25,7 @@ export interface Host {
   clocksource(): ClocksourceFacts;
   namespace(): TimeNamespaceFacts;
   vdso(): VdsoImage;
+  vdsoText(): VdsoText;
   page(): ProvedKernelPage;
 }
 
@@ -44,13 +46,15 @@ function once<T>(read: () => T): () => T {
 
 /** The machine that `addon` and `files` belong to. */
 export function openHost(addon: Addon, files: HostFiles): Host {
+  const vdso = once(() => readVdso(addon, files));
   return {
     addon,
     files,
     counter: once(() => readCounterFacts(addon)),
     clocksource: () => readClocksourceFacts(files),
     namespace: once(() => readTimeNamespaceFacts(files)),
-    vdso: once(() => readVdso(addon, files)),
+    vdso,
+    vdsoText: once(() => examineVdsoText(addon, files, vdso())),
     page: once(() => findKernelPage(addon, files)),
   };
 }

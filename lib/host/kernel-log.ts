@@ -1,3 +1,4 @@
+import { type CounterDoubt, counterDoubtOf } from './counter-doubts.js';
 import type { HostFiles } from './files.js';
 
 /** What the kernel's log says of the counter. */
@@ -6,8 +7,8 @@ export interface KernelLogFacts {
   tscClocksource: { maxCycles: bigint; maxIdleNs: bigint } | null;
   /** `tsc: Detected ... MHz` or `Refined TSC clocksource calibration: ... MHz`, the last, MHz. */
   tscMhz: number | null;
-  /** Lines in which the kernel doubts the counter, as written. */
-  doubts: string[];
+  /** Lines in which the kernel doubts the counter, in their order. */
+  doubts: CounterDoubt[];
 }
 
 const MOST_RECORDS = 100_000;
@@ -15,7 +16,6 @@ const CLOCKSOURCE = /clocksource: tsc: mask: \S+ max_cycles: (0x[0-9a-f]+), max_
 const FREQUENCY = /tsc: (?:Detected|Refined TSC clocksource calibration:) (\d{1,9}\.\d{1,9}) MHz/;
 const KERNEL_PRIORITIES = 8;
 const BOOT_PARAMETERS = /^(Kernel c|C)ommand line:/;
-const DOUBT = /tsc.*unstable|TSC.*unsynchroni[sz]ed|TSC warp|TSC ADJUST differs|Firmware Bug.*TSC/i;
 
 /**
  * Reads the kernel's log (`/dev/kmsg`). It can have lost its first lines.
@@ -35,7 +35,8 @@ export function readKernelLog(files: HostFiles): KernelLogFacts {
     }
     const frequency = FREQUENCY.exec(message);
     if (frequency?.[1] !== undefined) facts.tscMhz = Number(frequency[1]);
-    if (DOUBT.test(message)) facts.doubts.push(message);
+    const doubt = counterDoubtOf(message);
+    if (doubt !== null) facts.doubts.push(doubt);
   }
   return facts;
 }

@@ -26,6 +26,15 @@ const MAPS_LINE = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+\s+(\[\w+\])$/;
 // Far above the four pages that any kernel maps in a region: the range is text, and must not decide what is allocated.
 const MOST_REGION_PAGES = 16;
 
+/** Where `/proc/PID/maps` of a process says that its vDSO is; null where it has none, or none of that name. */
+export function vdsoRangeIn(maps: string): { start: bigint; end: bigint } | null {
+  for (const line of maps.split('\n')) {
+    const match = MAPS_LINE.exec(line);
+    if (match?.[3] === '[vdso]') return { start: BigInt(`0x${match[1]}`), end: BigInt(`0x${match[2]}`) };
+  }
+  return null;
+}
+
 function pagesOf(region: string, start: bigint, end: bigint): KernelPage[] {
   const count = Math.min(Number((end - start) / BigInt(PAGE_SIZE)), MOST_REGION_PAGES);
   return Array.from({ length: count }, (_, index) => ({

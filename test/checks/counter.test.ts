@@ -22,6 +22,68 @@ describe('counter.invariant', () => {
     expect(verdict.status).toBe('fail');
   });
 
+  const AVAILABLE = '/sys/devices/system/clocksource/clocksource0/available_clocksource';
+  const kmsg = (line: string): Record<string, string> => ({ '/dev/kmsg': `4,1,0,-;${line}` });
+  const P0 = "[Firmware Bug]: TSC doesn't count with P0 frequency!";
+
+  test("on bare metal warns of a firmware whose counter does not count with P0's frequency, and quotes it", async () => {
+    const verdict = await runCheckOn({ cpuid: BARE_METAL, files: kmsg(P0) }, 'counter.invariant');
+    expect(verdict).toMatchObject({
+      status: 'warn',
+      reason: `CPUID announces it; clocksource tsc; the kernel's log says "${P0}"`,
+      advice: expect.stringContaining('firmware'),
+      evidence: { kernelDoubts: [P0] },
+    });
+  });
+
+  test('in a guest says the same line, and that it is of a register that the hypervisor does not emulate', async () => {
+    const verdict = await runCheckOn({ files: kmsg(P0) }, 'counter.invariant');
+    expect(verdict).toMatchObject({
+      status: 'pass',
+      reason: `CPUID announces it; clocksource tsc; the kernel's log says "${P0}", of a register (HWCR) that KVM does not emulate`,
+    });
+  });
+
+  test('warns where the kernel gave up a counter that CPUID announces', async () => {
+    const line = 'tsc: Marking TSC unstable due to clocksource watchdog';
+    const verdict = await runCheckOn({ mode: 'none', files: kmsg(line) }, 'counter.invariant');
+    expect(verdict).toMatchObject({ status: 'warn', reason: expect.stringContaining(`"${line}"`) });
+    expect(verdict.advice).toContain('Do not boot with tsc=reliable');
+  });
+
+  test('passes where the kernel set TSC_ADJUST right, and says so', async () => {
+    const line = '[Firmware Bug]: TSC ADJUST: CPU0: -5 force to 0';
+    const verdict = await runCheckOn({ files: kmsg(line) }, 'counter.invariant');
+    expect(verdict).toMatchObject({
+      status: 'pass',
+      reason: expect.stringContaining(`"${line}", and set it right`),
+    });
+  });
+
+  test('a driver that calls a tsc unstable is not quoted', async () => {
+    const verdict = await runCheckOn({ files: kmsg('mydriver: tsc unstable probe') }, 'counter.invariant');
+    expect(verdict).toMatchObject({ status: 'pass', evidence: { kernelDoubts: [] } });
+  });
+
+  test("recommends the hypervisor's clock only where it is, and by a trial", async () => {
+    const hidden = { cpuid: NOT_INVARIANT };
+    const underHpet = await runCheckOn({ ...hidden, mode: 'none' }, 'counter.invariant');
+    expect(underHpet.advice).not.toContain('kvm-clock');
+    const underTsc = { [AVAILABLE]: 'tsc kvm-clock' };
+    const verdict = await runCheckOn({ ...hidden, files: underTsc }, 'counter.invariant');
+    expect(verdict.advice).toContain("as root 'echo kvm-clock > /sys/");
+  });
+
+  test('on bare metal without the bit leaves a kernel alone that counts by another clocksource', async () => {
+    const bare = { cpuid: { ...BARE_METAL, ...NOT_INVARIANT } };
+    const underHpet = await runCheckOn({ ...bare, mode: 'none' }, 'counter.invariant');
+    expect(underHpet.advice).toContain('counts by hpet and not by the bare counter: leave it so');
+    const forced = { ...bare, files: { [AVAILABLE]: 'tsc hpet', '/proc/cmdline': 'tsc=reliable' } };
+    const verdict = await runCheckOn(forced, 'counter.invariant');
+    expect(verdict.advice).toContain("'echo hpet > /sys/");
+    expect(verdict.advice).toContain('Boot without tsc=reliable.');
+  });
+
   test('cannot run where CPUID traps', async () => {
     await expect(runCheckOn({ cpuid: 'traps' }, 'counter.invariant')).rejects.toThrow(LatchclockError);
   });

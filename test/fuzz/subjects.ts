@@ -416,6 +416,8 @@ function filesOf(contents: Readonly<Record<string, Uint8Array>>): HostFiles {
     read: (path, mostBytes) => get(path).subarray(0, mostBytes),
     readRecords: (path, mostRecords) => decoded(get(path)).split('\n').slice(0, mostRecords),
     readLink: (path) => decoded(get(path)),
+    readAt: (path, offset, mostBytes) => get(path).subarray(Number(offset), Number(offset) + mostBytes),
+    list: () => [],
   };
 }
 
@@ -477,6 +479,7 @@ const KERNEL_LOG = `6,1,1000,-;tsc: Detected 2596.144 MHz processor
 6,2,1000,-;clocksource: tsc: mask: 0xffffffffffffffff max_cycles: 0x256c0161b7a, max_idle_ns: 440795284980 ns
 6,3,1000,-;tsc: Refined TSC clocksource calibration: 2596.123 MHz
 4,4,1000,-;tsc: Marking TSC unstable due to check_tsc_sync_source failed
+4,5,1000,-;clocksource:         CPUs 7 ahead of CPU 5 for clocksource tsc.
 `;
 
 const kernelLogSubject: Subject = {
@@ -488,7 +491,7 @@ const kernelLogSubject: Subject = {
     assert(tscMhz === null || (Number.isFinite(tscMhz) && tscMhz >= 0), 'a frequency is no number');
     assert(tscClocksource === null || tscClocksource.maxCycles >= 0n, 'a limit is negative');
     assert(
-      doubts.every((line) => !line.includes('\n')),
+      doubts.every(({ line }) => !line.includes('\n')),
       'a doubt is more than a line',
     );
   },

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -113,6 +113,38 @@ describe('reading links', () => {
     ['small', 'EINVAL'],
   ])('%s is ERR_FILE with %s', (name, errno) => {
     expect(() => machineFiles.readLink(at(name))).toThrow(fileError(errno, 'readlink'));
+  });
+});
+
+describe('reading at an offset', () => {
+  test('gives what stands there, and less at the end', () => {
+    expect(Buffer.from(machineFiles.readAt(at('small'), 1n, 3)).toString()).toBe('ell');
+    expect(Buffer.from(machineFiles.readAt(at('small'), 3n, 100)).toString()).toMatch(/^lo/);
+    expect(machineFiles.readAt(at('small'), 100n, 5)).toHaveLength(0);
+  });
+
+  test('beyond 2^32 too, as the memory of a process is read', () => {
+    const length = 5 * 2 ** 30;
+    writeFileSync(at('sparse'), '');
+    truncateSync(at('sparse'), length);
+    expect(machineFiles.readAt(at('sparse'), BigInt(length) - 2n, 100)).toEqual(new Uint8Array(2));
+  });
+
+  test('a missing file is ERR_FILE', () => {
+    expect(() => machineFiles.readAt(at('missing'), 0n, 1)).toThrow(fileError('ENOENT', 'open'));
+  });
+});
+
+describe('listing a folder', () => {
+  test('gives the names in it', () => {
+    expect(machineFiles.list(at('.'))).toEqual(expect.arrayContaining(['small', 'link']));
+  });
+
+  test.each([
+    ['missing', 'ENOENT'],
+    ['small', 'ENOTDIR'],
+  ])('%s is ERR_FILE with %s', (name, errno) => {
+    expect(() => machineFiles.list(at(name))).toThrow(fileError(errno, 'readdir'));
   });
 });
 

@@ -33,16 +33,11 @@ describe('what the log says', () => {
     expect(read(record('tsc: Detected 2596.144 MHz processor', refined)).tscMhz).toBe(2596.123);
   });
 
-  test.each([
-    'tsc: Marking TSC unstable due to check_tsc_sync_source failed',
-    "clocksource: timekeeping watchdog on CPU1: Marking clocksource 'tsc' as unstable because the skew is too large:",
-    'TSC found unstable after boot, most likely due to broken BIOS. Use tsc=unstable.',
-    'tsc: Fast TSC calibration failed, TSC unsynchronized',
-    'Measured 4124 cycles TSC warp between CPUs, turning off TSC clock.',
-    '[Firmware Bug]: TSC ADJUST differs within socket(s), fixing all errors',
-    '[Firmware Bug]: TSC ADJUST: CPU0: -5 force to 0',
-  ])('the kernel doubts its counter: %s', (line) => {
-    expect(read(record('something else', line)).doubts).toEqual([line]);
+  test('a doubt is kept with its kind, as the kernel wrote it, and with the CPUs that it names', () => {
+    const line = 'clocksource:         CPUs 1-3,7 ahead of CPU 5 for clocksource tsc.';
+    expect(read(record('something else', line)).doubts).toEqual([
+      { kind: 'out-of-step', line, cpus: ['1-3,7', '5'] },
+    ]);
   });
 
   test.each([

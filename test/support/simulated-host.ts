@@ -49,6 +49,10 @@ const MODE_NUMBERS: Record<SimulatedMode, number> = {
 
 export type CpuidRegisters = readonly [eax: number, ebx: number, ecx: number, edx: number];
 
+/** A file's contents; `at`: those of a sparse file from this offset on, such as another process's memory. */
+type SimulatedFile = string | Uint8Array | { at: bigint; bytes: Uint8Array };
+type SimulatedFiles = Readonly<Record<string, SimulatedFile | null>>;
+
 export interface SimulatedHostOptions {
   /** How this kernel lays out its page: any row of KNOWN_LAYOUTS, the newest by default. */
   layout?: KernelPageLayout;
@@ -88,7 +92,7 @@ export interface SimulatedHostOptions {
   /** CPUID by leaf, over the defaults (an Intel processor under KVM); `traps`: the instruction is refused. */
   cpuid?: Readonly<Record<number, CpuidRegisters>> | 'traps';
   /** Files over the defaults, by path; null hides a file. Links are text, `/dev/kmsg` is one record a line. */
-  files?: Readonly<Record<string, string | Uint8Array | null>>;
+  files?: SimulatedFiles;
   cpus?: readonly number[];
   adjtimex?: Partial<Adjtimex>;
   /** What stress of a reader finds, over what a sound one of its protocol does. */
@@ -318,10 +322,7 @@ function systemCallError(where: string, syscall: string, errno: string): Latchcl
   return new LatchclockError('ERR_SYSTEM_CALL', `${syscall} failed with ${errno}`, { where, errno, syscall });
 }
 
-function defaultFiles(
-  options: SimulatedHostOptions,
-  maps: string,
-): Record<string, string | Uint8Array | null> {
+function defaultFiles(options: SimulatedHostOptions, maps: string): SimulatedFiles {
   const { mode = 'tsc', inTimeNamespace } = options;
   const current = {
     tsc: 'tsc',
@@ -338,6 +339,9 @@ function defaultFiles(
   return {
     '/proc/self/maps': (options.maps ?? true) ? maps : null,
     '/proc/cmdline': 'console=ttyS0 root=/dev/vda ro\n',
+    '/proc/sys/kernel/osrelease': '6.18.44\n',
+    '/proc/self/status':
+      'Name:\tnode\nPid:\t4711\nPPid:\t4700\nTracerPid:\t0\nUid:\t1000\t1000\t1000\t1000\n',
     '/proc/self/ns/time': inTimeNamespace === undefined ? 'time:[4026531834]' : 'time:[4026532177]',
     '/proc/self/timens_offsets': `monotonic ${seconds(monotonicNs)}\nboottime ${seconds(boottimeNs)}\n`,
     '/sys/kernel/btf/vmlinux': options.btf ?? null,
@@ -348,17 +352,37 @@ function defaultFiles(
   };
 }
 
-function simulatedFiles(contents: Readonly<Record<string, string | Uint8Array | null>>): HostFiles {
-  const open = (path: string): Uint8Array => {
+function simulatedFiles(contents: SimulatedFiles): HostFiles {
+  const missing = (path: string): LatchclockError =>
+    new LatchclockError('ERR_FILE', 'cannot open: ENOENT', { where: path, errno: 'ENOENT', syscall: 'open' });
+  const openAt = (path: string): { at: bigint; bytes: Uint8Array } => {
     const content = contents[path] ?? null;
-    if (content !== null) return typeof content === 'string' ? Buffer.from(content) : content;
-    throw new LatchclockError('ERR_FILE', 'cannot open: ENOENT', {
-      where: path,
-      errno: 'ENOENT',
-      syscall: 'open',
-    });
+    if (content === null) throw missing(path);
+    if (typeof content === 'string') return { at: 0n, bytes: Buffer.from(content) };
+    return content instanceof Uint8Array ? { at: 0n, bytes: content } : content;
   };
+  const open = (path: string): Uint8Array => openAt(path).bytes;
   return {
+    readAt(path, offset, mostBytes) {
+      const { at, bytes } = openAt(path);
+      // As a process's memory where nothing is mapped.
+      if (offset < at) {
+        throw new LatchclockError('ERR_FILE', 'cannot read: EIO', {
+          where: path,
+          errno: 'EIO',
+          syscall: 'read',
+        });
+      }
+      const from = Number(offset - at);
+      return bytes.slice(from, from + mostBytes);
+    },
+    list(path) {
+      const within = Object.entries(contents).filter(
+        ([name, content]) => content !== null && name.startsWith(`${path}/`),
+      );
+      if (within.length === 0) throw missing(path);
+      return [...new Set(within.map(([name]) => name.slice(path.length + 1).split('/')[0] as string))];
+    },
     read: (path, mostBytes) => open(path).slice(0, mostBytes),
     readRecords: (path, mostRecords) =>
       Buffer.from(open(path)).toString('utf8').split('\n').slice(0, mostRecords),
