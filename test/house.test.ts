@@ -10,7 +10,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'units.ts': 0,
   'errors.ts': 0,
   'random.ts': 1,
-  'leap-table.ts': 1,
+  leap: 1,
   page: 1,
   native: 1,
   host: 2,

@@ -101,8 +101,11 @@ export function inspectJson(inspection: Inspection): string {
     namespace,
     discipline: foundOr(discipline, (state) => state),
     ptp,
-    leapTable: foundOr(leapTable, ({ path, table }) => ({
-      path,
+    leapTable: foundOr(leapTable, ({ source, isBundled, reason, notes, table }) => ({
+      path: source,
+      bundled: isBundled,
+      reason,
+      notes,
       updated: table.updated,
       expires: table.expires,
       hash: table.hash,

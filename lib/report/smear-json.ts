@@ -16,7 +16,7 @@ export interface SmearHead {
 }
 
 function answer({ scene, host }: SmearHead, command: string, body: object): string {
-  const { table, leap } = scene;
+  const { table, leap, assumesNoLeapsFrom } = scene;
   return toJson({
     ...jsonHead('smear'),
     host,
@@ -26,6 +26,8 @@ function answer({ scene, host }: SmearHead, command: string, body: object): stri
       bundled: table.isBundled,
       updated: table.table.updated,
       expires: table.table.expires,
+      reason: table.reason,
+      assumesNoLeapsFrom,
       notes: table.notes,
     },
     leap: {

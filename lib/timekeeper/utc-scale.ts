@@ -1,5 +1,6 @@
+import { dateOf } from '../leap/date.js';
 import { knotsNs, piecesOf } from '../smear/curve.js';
-import type { Leap, LeapTimeline } from '../smear/leap.js';
+import { assumingNoLeaps, type Leap, type LeapTimeline } from '../smear/leap.js';
 import type { SmearPolicy } from '../smear/policy.js';
 import { multiply, type Rational, rational, squareRoot, subtract } from '../smear/rational.js';
 import { offsetAt, type Smear, smearOf } from '../smear/smear.js';
@@ -24,7 +25,9 @@ export class UtcScale {
    */
   constructor(timeline: LeapTimeline, policy: SmearPolicy | null) {
     this.#timeline = timeline;
-    this.#smears = policy === null ? [] : timeline.leaps.map((leap) => smearOf(policy, leap, timeline));
+    // A clock cannot stop where its table expires: as the kernel's does, it goes on without leap seconds.
+    const endless = assumingNoLeaps(timeline);
+    this.#smears = policy === null ? [] : timeline.leaps.map((leap) => smearOf(policy, leap, endless));
     this.#curved = this.#smears.flatMap(curvedPieces);
     const knots = [
       ...timeline.leaps.map((leap) => leap.taiNs),
@@ -113,7 +116,7 @@ export function withPlacedLeap(timeline: LeapTimeline, taiNs: bigint, sign: 1 | 
   const unixSeconds = taiNs / NS_PER_SEC - BigInt(Math.min(before, after));
   const leap: Leap = {
     sign,
-    date: new Date(Number(unixSeconds - 1n) * 1000).toISOString().slice(0, 10),
+    date: dateOf(unixSeconds - 1n),
     unixSeconds,
     taiOffsetBefore: before,
     taiOffsetAfter: after,

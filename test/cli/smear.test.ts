@@ -209,6 +209,56 @@ describe('tables', () => {
     expect(late.err).toMatch(/expired on 1974-01-01, before this.*--table.*--leap/);
   });
 
+  test.each([
+    ['at', '2031-01-01T00:00:00Z'],
+    ['unsmear', '2031-01-01T00:00:00Z'],
+    ['which', '2031-01-01T00:00:00Z=0.1'],
+  ])('%s answers past the expiry if no leap second is assumed, and says so', (command, argument) => {
+    const table = ['--table', file('whole', LIST)];
+    const refused = latchclock('smear', command, argument, ...table);
+    expect(refused.code).toBe(2);
+    expect(refused.err).toMatch(/expired on 2027-06-28, before this.*--assume-no-leaps/);
+    const json = smearJson(command, argument, ...table, '--assume-no-leaps');
+    expect(json).toMatchObject({ table: { assumesNoLeapsFrom: '1814140800', reason: 'it was given' } });
+    const { out } = latchclock('smear', command, argument, ...table, '--assume-no-leaps');
+    expect(out).toMatch(/Assumed, as asked for: no leap second comes from 2027-06-28 on/);
+    expect(smearJson('plan', ...table)).toMatchObject({ table: { assumesNoLeapsFrom: null } });
+  });
+
+  test.each([
+    ['unsmear', 'unix:999999999999999999'],
+    ['unsmear', 'unix:8640000000001'],
+    ['unsmear', 'unix:-8640000000001'],
+    ['unsmear', 'unix:253402300800'],
+    ['unsmear', '1971-12-31T23:59:59Z'],
+    ['at', 'tai:8640000000001'],
+    ['at', 'L+999999999999999999'],
+    ['which', 'L-999999999999999999=0.1'],
+    ['plan', '--leap', '9999-12-31'],
+    ['matrix', '--leap', '9999-12-31'],
+    ['diff', 'step', 'meta', '--leap', '9999-12-31'],
+  ])('%s %s is wrong usage, with and without an assumption', (...command) => {
+    for (const extra of [[], ['--assume-no-leaps']]) {
+      const { code, out, err } = latchclock('smear', ...command, ...extra);
+      expect({ code, out }).toEqual({ code: 2, out: '' });
+      expect(err).toMatch(/^latchclock: (the table of leap seconds expired|this is (before|after)).*\n$/);
+    }
+  });
+
+  test('that cover less than the copy are not used, and that is told', () => {
+    const json = smearJson('plan', '--policy', 'step') as { table: { expires: string; notes: string[] } };
+    // Whatever this machine has: nothing that expires before the copy does.
+    expect(Number(json.table.expires ?? Infinity)).toBeGreaterThanOrEqual(1_814_140_800);
+    const given = file('cut', LIST.slice(0, LIST.lastIndexOf('#h')));
+    expect(latchclock('smear', 'plan', '--table', given).err).toMatch(/no #h line.*--unchecked-table/);
+    const { code, out } = latchclock('smear', 'plan', '--unchecked-table', given, '--policy', 'step');
+    expect(code).toBe(0);
+    expect(out).toMatch(/The table is unchecked: there is no #h line/);
+    expect(latchclock('smear', 'plan', '--table', given, '--unchecked-table', given).err).toMatch(
+      /two tables/,
+    );
+  });
+
   testUnless(noMounts, "that are not there are replaced by the package's own, and that is told", () => {
     const { code, out, err } = runProgram('unshare', [...HIDDEN, process.execPath, BIN, 'smear', 'plan']);
     expect({ code, err }).toEqual({ code: 0, err: '' });

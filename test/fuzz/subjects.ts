@@ -7,7 +7,7 @@ import type { HostFiles } from '../../lib/host/files.ts';
 import { readKernelLog } from '../../lib/host/kernel-log.ts';
 import { findKernelMappings } from '../../lib/host/kernel-mappings.ts';
 import { readTimeNamespaceFacts } from '../../lib/host/time-namespace.ts';
-import { parseLeapSecondsList } from '../../lib/leap-table.ts';
+import { parseLeapSecondsList } from '../../lib/leap/leap-seconds-list.ts';
 import type { Addon } from '../../lib/native/addon.ts';
 import {
   basetimeOffsets,

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { dateOf } from '../../lib/leap/date.ts';
 import { type CurvePiece, knotsNs, piecesOf } from '../../lib/smear/curve.ts';
-import { dateOf, timelineOf, withLeap } from '../../lib/smear/leap.ts';
+import { timelineOf, withLeap } from '../../lib/smear/leap.ts';
 import type { SmearPolicy } from '../../lib/smear/policy.ts';
 import {
   add,
