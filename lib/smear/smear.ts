@@ -1,7 +1,7 @@
 import { LatchclockError } from '../errors.js';
-import { NS_PER_SEC } from '../units.js';
+import { minBigint, NS_PER_SEC } from '../units.js';
 import { type Coverage, coverageOf, holdCovered, instantName } from './coverage.js';
-import { type Curve, largestShareRate, shareDone, shareRate } from './curve.js';
+import { type Curve, finalStep, largestShareRate, shareBefore, shareDone, shareRate } from './curve.js';
 import { formatSeconds } from './decimal.js';
 import type { Leap, LeapTimeline } from './leap.js';
 import { curveOf, type SmearPolicy, windowOf } from './policy.js';
@@ -51,6 +51,9 @@ export function smearOf(policy: SmearPolicy, leap: Leap, timeline: LeapTimeline)
   if (curve.shape === 'quadratic' && (curve.rampNs <= 0n || 2n * curve.rampNs > curve.windowNs)) {
     throw bad('two ramps do not fit the window', policy, 'give a ramp of at most half of the window');
   }
+  if ((curve.shape === 'linear' || curve.shape === 'cosine') && curve.spanNs < curve.windowNs) {
+    throw bad('the leap is done before the window ends', policy, 'give a span that is as long as the window');
+  }
   const largest = largestShareRate(curve);
   if (leap.sign === 1 && largest !== null && compare(multiply(largest, rational(NS_PER_SEC)), ONE) >= 0) {
     throw bad('smeared time would stand still or go back', policy, 'give a longer window');
@@ -78,6 +81,28 @@ export function smearOf(policy: SmearPolicy, leap: Leap, timeline: LeapTimeline)
 function offsetOf({ leap, curve, startNs }: Smear, instant: Rational): Rational {
   const left = subtract(ONE, shareDone(curve, subtract(instant, rational(startNs))));
   return multiply(rational(BigInt(leap.sign) * NS_PER_SEC), left);
+}
+
+/**
+ * What the offset comes to from before an instant, ns: {@link offsetAt}, but at the end of a window that ends in a step.
+ * Exact as that.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` as {@link offsetAt}
+ */
+export function offsetBefore(smear: Smear, taiNs: bigint | Rational): Rational {
+  const { leap, curve, startNs, coverage } = smear;
+  holdCovered(coverage, taiNs);
+  const instant = typeof taiNs === 'bigint' ? rational(taiNs) : taiNs;
+  const left = subtract(ONE, shareBefore(curve, subtract(instant, rational(startNs))));
+  return multiply(rational(BigInt(leap.sign) * NS_PER_SEC), left);
+}
+
+/**
+ * How far the smeared clock steps at the end of its window, ns: back, and so negative, at a positive leap. 0 for most
+ * policies, the whole leap for `step`. Exact as {@link offsetAt}.
+ */
+export function finalStepNs({ leap, curve }: Smear): Rational {
+  return multiply(rational(-BigInt(leap.sign) * NS_PER_SEC), finalStep(curve));
 }
 
 /** {@link smearedAt} for an instant that is known to be covered. */
@@ -134,16 +159,9 @@ export function largestRate({ leap, curve }: Smear): Rational | null {
   return share === null ? null : multiply(rational(-BigInt(leap.sign) * NS_PER_SEC), share);
 }
 
-/** The instants at which a stepping clock shows a time: two for the second that it repeats, none for one left out. */
-function unsmearStep({ leap }: Smear, smearedNs: bigint): bigint[] {
-  const before = smearedNs + BigInt(leap.taiOffsetBefore) * NS_PER_SEC;
-  const after = smearedNs + BigInt(leap.taiOffsetAfter) * NS_PER_SEC;
-  return [...(before < leap.taiNs ? [before] : []), ...(after >= leap.taiNs ? [after] : [])];
-}
-
 /**
- * The instants (TAI, ns) at which the smeared clock shows `smearedNs`, each to the nearest ns: one, but for `step`,
- * which shows a second twice at a positive leap and leaves one out at a negative.
+ * The instants (TAI, ns) at which the smeared clock shows `smearedNs`, each to the nearest ns: one, but around a step,
+ * which at a positive leap shows times twice and at a negative leaves some out.
  *
  * From an instant to {@link smearedNsAt} and back the way is off by the rounding of the smeared time to a ns, over the
  * clock's rate, and that of the result: by no more than 1 ns where the rate is at least 1/2.
@@ -151,21 +169,38 @@ function unsmearStep({ leap }: Smear, smearedNs: bigint): bigint[] {
  * @throws LatchclockError `ERR_BAD_ARGUMENT` if the table of leap seconds does not cover one of the instants
  */
 export function unsmear(smear: Smear, smearedNs: bigint): bigint[] {
-  const instants = smear.curve.shape === 'step' ? unsmearStep(smear, smearedNs) : [bisect(smear, smearedNs)];
+  const instants = instantsOf(smear, smearedNs);
   for (const instant of instants) holdCovered(smear.coverage, instant, `unix:${formatSeconds(smearedNs)}`);
   return instants;
 }
 
-/** The instant at which a clock that does not step shows a time, TAI, to the nearest ns. */
+/** The instants before a step at the end of the window, and from it on. */
+function instantsOf(smear: Smear, smearedNs: bigint): bigint[] {
+  const { leap, endNs } = smear;
+  const plainEnd = endNs - BigInt(leap.taiOffsetAfter) * NS_PER_SEC;
+  const step = finalStepNs(smear);
+  if (step.numerator === 0n) return [bisect(smear, smearedNs)];
+  // Just before the step the clock has come to `plainEnd - step`.
+  const isBefore = compare(rational(smearedNs), subtract(rational(plainEnd), step)) < 0;
+  // An instant less than 1/2 ns before the step is not told as the step's.
+  const before = isBefore ? [minBigint(bisect(smear, smearedNs), endNs - 1n)] : [];
+  return smearedNs < plainEnd ? before : [...before, endNs + smearedNs - plainEnd];
+}
+
+/** The instant at which the clock first shows a time, or steps over it, TAI, to the nearest ns. */
 function bisect(smear: Smear, smearedNs: bigint): bigint {
   const wanted = rational(smearedNs);
   const after = smearedNs + BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC;
+  const hasStep = finalStepNs(smear).numerator !== 0n;
   // The offset is between 0 and sign * 1 s. `low - 1/2` shows less than wanted or just that, `high + 1/2` more.
   let low = smear.leap.sign === 1 ? after - NS_PER_SEC : after;
   let high = smear.leap.sign === 1 ? after : after + NS_PER_SEC;
   while (low < high) {
     const middle = (low + high) >> 1n;
-    if (compare(smearedOf(smear, rational(2n * middle + 1n, 2n)), wanted) > 0) high = middle;
+    const isLater =
+      (hasStep && middle >= smear.endNs) ||
+      compare(smearedOf(smear, rational(2n * middle + 1n, 2n)), wanted) > 0;
+    if (isLater) high = middle;
     else low = middle + 1n;
   }
   return low;

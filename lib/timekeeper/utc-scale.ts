@@ -3,7 +3,7 @@ import { knotsNs, piecesOf } from '../smear/curve.js';
 import { assumingNoLeaps, type Leap, type LeapTimeline } from '../smear/leap.js';
 import type { SmearPolicy } from '../smear/policy.js';
 import { multiply, type Rational, rational, squareRoot, subtract } from '../smear/rational.js';
-import { offsetAt, type Smear, smearOf } from '../smear/smear.js';
+import { offsetAt, offsetBefore, type Smear, smearOf } from '../smear/smear.js';
 import { NS_PER_SEC } from '../units.js';
 
 /** How far a straight line may be from a smear that is curved, ns: less than a clock moves on in a cycle. */
@@ -43,13 +43,19 @@ export class UtcScale {
     return BigInt(last?.taiOffsetAfter ?? startTaiOffset) * NS_PER_SEC;
   }
 
-  /** TAI - smeared-realtime at an instant, ns; exact as the policy's curve is. */
-  smearedOffsetNs(tai: Rational): Rational {
-    const taiNs = tai.numerator / tai.denominator;
-    const unsmeared = this.unsmearedOffsetNs(taiNs);
+  /**
+   * TAI - smeared-realtime at an instant, ns; exact as the policy's curve is.
+   *
+   * @param fromNs TAI, whole ns: the smear of this instant is followed, up to its end and no farther. A line that ends
+   *   where the smear does must not make a step at its end
+   */
+  smearedOffsetNs(tai: Rational, fromNs = tai.numerator / tai.denominator): Rational {
+    const unsmeared = this.unsmearedOffsetNs(fromNs);
     if (unsmeared !== null) return rational(unsmeared);
-    const smear = this.#smears.findLast(({ startNs }) => startNs <= taiNs) as Smear;
-    return subtract(rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC), offsetAt(smear, tai));
+    const smear = this.#smears.findLast(({ startNs }) => startNs <= fromNs) as Smear;
+    const isOver = tai.numerator >= smear.endNs * tai.denominator;
+    const offset = isOver ? offsetBefore(smear, smear.endNs) : offsetAt(smear, tai);
+    return subtract(rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC), offset);
   }
 
   /** TAI - smeared-realtime where that is no smear: a whole number of seconds, ns. Null inside one. */

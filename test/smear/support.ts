@@ -36,6 +36,7 @@ export const NAMES = [
   'utc-sls',
   'bloomberg',
   'meta',
+  'meta-2024',
   'chrony',
   'ntpd',
   'ntpsec',
