@@ -22,9 +22,10 @@ import { textStyle } from '../report/text.js';
 import { POLICY_FORMS, parsePolicy } from '../smear/custom-policy.js';
 import { formatSeconds, parseSeconds } from '../smear/decimal.js';
 import { allDifferences, largestDifference } from '../smear/difference.js';
-import { identify, type Observation, verdictOf } from '../smear/identify.js';
-import { parseInstant, parseSmeared } from '../smear/instant.js';
+import { identify, verdictOf } from '../smear/identify.js';
+import { parseSmeared } from '../smear/instant.js';
 import { nearestLeap } from '../smear/leap.js';
+import { parseObservation } from '../smear/observation.js';
 import { POLICIES } from '../smear/policy.js';
 import { type Scene, type Suppositions, sceneAt, sceneOf } from '../smear/scene.js';
 import { type Smear, smearOf, unsmear } from '../smear/smear.js';
@@ -172,18 +173,6 @@ function unsmearTime(time: string, options: SmearOptions): Answer<Written> {
   };
 }
 
-function parseObservation(text: string, { timeline, leap }: Scene): Observation {
-  const [, instant, seconds] = /^(.*)=(.*)$/.exec(text) ?? [];
-  const offsetNs = parseSeconds(seconds ?? '');
-  if (instant === undefined || offsetNs === null) {
-    throw new LatchclockError('ERR_BAD_ARGUMENT', `'${text}' is no observation`, {
-      where: 'smear which',
-      todo: 'give INSTANT=SECONDS, such as L-500=-0.494',
-    });
-  }
-  return { taiNs: parseInstant(instant, timeline, leap), offsetNs };
-}
-
 function parseError(text: string): number {
   const ns = parseSeconds(text);
   if (ns === null || ns <= 0n) {
@@ -202,7 +191,7 @@ async function which(texts: readonly string[], options: WhichOptions): Promise<E
     const sigmaNs = parseError(options.error);
     const smears = smearsOf(scene, options.policy);
     const against = smearBy(scene, options.against);
-    const observations = texts.map((text) => parseObservation(text, scene));
+    const observations = texts.map((text) => parseObservation(text, { scene, against }));
     const found = identify(smears, against, observations, sigmaNs);
     verdict = verdictOf(found);
     const question = { against, sigmaNs, observations };
@@ -216,13 +205,15 @@ async function which(texts: readonly string[], options: WhichOptions): Promise<E
 
 const INSTANT_HELP = `
 INSTANT: tai:SECONDS[.FRACTION] since 1970, a UTC time such as
-2016-12-31T23:59:60Z, or L+SECONDS and L-SECONDS. L is the leap second of --leap,
-by default the table's last: the start of 23:59:60, or, negative, of 00:00:00.`;
+2016-12-31T23:59:60Z, unix:SECONDS[.FRACTION], now, or L+SECONDS and L-SECONDS.
+L is the leap second of --leap, by default the table's last: the start of
+23:59:60, or, negative, of 00:00:00.`;
 
 const POLICY_HELP = `
-Policies: ${POLICY_FORMS.slice(0, 8).join(', ')},
-  ${POLICY_FORMS.slice(8, 13).join(', ')},
-  ${POLICY_FORMS.slice(13).join(', ')}
+Policies: ${POLICY_FORMS.slice(0, 6).join(', ')},
+  ${POLICY_FORMS.slice(6, 12).join(', ')},
+  ${POLICY_FORMS.slice(12, 16).join(', ')},
+  ${POLICY_FORMS.slice(16).join(', ')}
 START, END: seconds from L. docs/smears.md tells where each policy is from.`;
 
 const EXAMPLES = `
@@ -320,7 +311,10 @@ export function addSmear(program: Command, finish: (code: ExitCode) => void): vo
       'which L-500=-0.494 L+1000=0.488 --error 0.002',
     ),
   )
-    .argument('<instant=seconds...>', 'when, and what the clock was ahead, as NTP tells it')
+    .argument(
+      '<instant=seconds...>',
+      'when, and what the clock was ahead, as NTP tells it, or the refid 254.X.Y.Z that an ntpd sends',
+    )
     .option('--error <seconds>', 'standard deviation of an observation', formatSeconds(DEFAULT_ERROR_NS))
     .option('--against <policy>', 'the policy of the clock that it was measured against', 'step')
     .addHelpText('after', INSTANT_HELP)

@@ -12,7 +12,8 @@ const DAY_SECONDS = 86_400n;
 function bad(text: string, what: string, todo?: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, {
     where: `'${text}'`,
-    todo: todo ?? 'give tai:SECONDS, a UTC time such as 2016-12-31T23:59:60Z, or L+SECONDS',
+    todo:
+      todo ?? 'give tai:SECONDS, unix:SECONDS, now, a UTC time such as 2016-12-31T23:59:60Z, or L+SECONDS',
   });
 }
 
@@ -84,20 +85,42 @@ function held(text: string, timeline: LeapTimeline, taiNs: bigint): bigint {
   return taiNs;
 }
 
+/** When a clock that steps shows a time, ns since 1970 as it counts; of a second that it repeats the first. */
+function instantOfUnix(text: string, timeline: LeapTimeline, unixNs: bigint): bigint {
+  const seconds = floorSeconds(unixNs);
+  const secondOfDay = ((seconds % DAY_SECONDS) + DAY_SECONDS) % DAY_SECONDS;
+  const fractionNs = unixNs - seconds * NS_PER_SEC;
+  return instantOf(text, timeline, { midnight: seconds - secondOfDay, secondOfDay, fractionNs });
+}
+
+/** What the system's realtime clock shows, ns since 1970, to the ms: a clock that steps. */
+function systemUnixNs(): bigint {
+  return BigInt(Date.now()) * 1_000_000n;
+}
+
 /**
  * An instant, ns since 1970 on the TAI scale, from `tai:SECONDS[.FRACTION]`, an RFC 3339 time in UTC (23:59:60 where
- * there is a leap second), or `L+SECONDS` and `L-SECONDS`.
+ * there is a leap second), `L+SECONDS` and `L-SECONDS`, `unix:SECONDS[.FRACTION]` (what a clock that steps shows; of a
+ * second that it repeats the first), or `now`.
  *
  * @param leap what `L` is
+ * @param nowUnixNs what `now` is, ns since 1970 as a clock that steps counts. Default: what the system's realtime shows
  * @throws LatchclockError `ERR_BAD_ARGUMENT` if the text is none of these, or is a time that does not exist or that the
  *   timeline does not tell
  */
-export function parseInstant(text: string, timeline: LeapTimeline, leap: Leap): bigint {
-  const [, prefix, digits] = /^(tai:|L)(.*)$/.exec(text) ?? [];
+export function parseInstant(
+  text: string,
+  timeline: LeapTimeline,
+  leap: Leap,
+  nowUnixNs: () => bigint = systemUnixNs,
+): bigint {
+  if (text === 'now') return held(text, timeline, instantOfUnix(text, timeline, nowUnixNs()));
+  const [, prefix, digits] = /^(tai:|unix:|L)(.*)$/.exec(text) ?? [];
   if (prefix === 'L' && digits === '') return leap.taiNs;
   if (prefix !== undefined) {
     const ns = prefix === 'L' && !/^[+-]/.test(digits ?? '') ? null : parseSeconds(digits ?? '');
     if (ns === null) throw bad(text, 'these are no seconds with up to 9 digits after the point');
+    if (prefix === 'unix:') return held(text, timeline, instantOfUnix(text, timeline, ns));
     return held(text, timeline, prefix === 'L' ? leap.taiNs + ns : ns);
   }
   const label = parseLabel(text);
@@ -123,13 +146,18 @@ export function parseSmeared(text: string): bigint {
   return (label.midnight + label.secondOfDay) * NS_PER_SEC + label.fractionNs;
 }
 
+/** The whole second that a number of ns lies in. */
+function floorSeconds(ns: bigint): bigint {
+  return ns >= 0n ? ns / NS_PER_SEC : -((-ns + NS_PER_SEC - 1n) / NS_PER_SEC);
+}
+
 /**
  * The number of ns since 1970 as a date and time with up to 9 digits after the point, and Z.
  *
  * @throws LatchclockError `ERR_BAD_ARGUMENT` if it is outside of the years 0 to 9999
  */
 export function formatUnixNs(ns: bigint): string {
-  const seconds = ns >= 0n ? ns / NS_PER_SEC : -((-ns + NS_PER_SEC - 1n) / NS_PER_SEC);
+  const seconds = floorSeconds(ns);
   const fraction = formatSeconds(ns - seconds * NS_PER_SEC).slice(1);
   return dateTimeOf(seconds).replace('Z', `${fraction}Z`);
 }
