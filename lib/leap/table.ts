@@ -67,10 +67,11 @@ function holdNext(entry: PlacedEntry, previous: LeapTableEntry, expires: bigint 
   }
   const step = entry.taiOffsetSeconds - previous.taiOffsetSeconds;
   if (step !== 1 && step !== -1) {
-    throw badTable(`TAI offset changes by ${step} s, and a leap second is one second`, place);
-  }
-  if (!dateOf(unixSeconds).endsWith('-01')) {
-    throw badTable(`leap-second entry ${name} is not at the start of a month`, place);
+    throw badTable(
+      `TAI offset changes by ${step} s, and a leap second is one second`,
+      place,
+      'give a table with all of its leap seconds',
+    );
   }
   if (expires !== null && unixSeconds > expires) {
     throw badTable(
@@ -78,6 +79,9 @@ function holdNext(entry: PlacedEntry, previous: LeapTableEntry, expires: bigint 
       place,
       'get the table again',
     );
+  }
+  if (!dateOf(unixSeconds).endsWith('-01')) {
+    throw badTable(`leap-second entry ${name} is not at the start of a month`, place);
   }
 }
 

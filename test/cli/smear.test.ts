@@ -2,10 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BUNDLED_LEAP_TABLE } from '../../lib/leap/bundled.ts';
 import { POLICIES } from '../../lib/smear/policy.ts';
 import { BIN, latchclock, ROOT, runProgram } from '../support/run-cli.ts';
 import { shippedSchema } from '../support/schema.ts';
 import { cannotRun, testUnless } from '../support/tools.ts';
+import { tzifBytes } from '../support/tzif-builder.ts';
 
 const LIST = readFileSync(join(ROOT, 'test/fixtures/leap-seconds.list'), 'latin1');
 const NAMES = POLICIES.map(({ name }) => name);
@@ -175,6 +177,50 @@ describe('smear which', () => {
   test('takes offsets against a clock that smears', () => {
     const { out } = latchclock('smear', 'which', 'L+15625=0.125', 'L+46875=-0.125', '--against', 'meta');
     expect(out).toMatch(/found: the clock follows chrony/);
+  });
+});
+
+describe('what people hold in their hands', () => {
+  test('a compiled file, Leap_Second.dat and a list of CRs are tables; one that is cut is none', () => {
+    const bytes = tzifBytes({ entries: BUNDLED_LEAP_TABLE.entries, expires: 1_814_140_800n, version: 4 });
+    const path = join(folder, 'right');
+    writeFileSync(path, bytes);
+    const rows = ['41317.0    1  1 1972       10', '41499.0    1  7 1972       11'];
+    const dat = file('Leap_Second.dat', ['#  File expires on 28 June 1973', ...rows, ''].join('\n'));
+    const cr = file('cr', LIST.replaceAll('\n', '\r'));
+    const at = (table: string, instant: string) =>
+      smearJson('at', instant, '--table', table, '--policy', 'meta');
+    expect(at(path, '2016-12-31T23:59:60Z')).toMatchObject({
+      table: { expires: '1814140800', updated: null },
+    });
+    expect(at(cr, '2016-12-31T23:59:60Z')).toMatchObject({ table: { expires: '1814140800' } });
+    expect(at(dat, '1972-06-30T23:59:60Z')).toMatchObject({
+      table: {
+        expires: '110073600',
+        notes: [expect.stringMatching(/no checksum/), expect.stringMatching(/expired/)],
+      },
+    });
+    writeFileSync(path, bytes.subarray(0, 500));
+    const { code, err } = latchclock('smear', 'at', 'L', '--table', path);
+    expect(code).toBe(2);
+    expect(err).toMatch(/cut short.*right, byte/);
+  });
+
+  test("chrony's directive is a policy, unix:SECONDS and now are instants, ntpd's refid is an observation", () => {
+    const directive = ['--policy', 'smoothtime 400 0.001 leaponly'];
+    expect(smearJson('at', 'unix:1483238799.5', ...directive)).toMatchObject({
+      instant: { utc: '2017-01-01T02:46:39.5Z' },
+      rows: [{ policy: directive[1], offset: '949995000' }],
+    });
+    const before = BigInt(Date.now()) * 1_000_000n;
+    const { instant } = smearJson('at', 'now', '--policy', 'step', '--assume-no-leaps') as {
+      instant: { tai: string };
+    };
+    const aside = BigInt(instant.tai) - 37_000_000_000n - before;
+    expect(aside >= 0n && aside < 60_000_000_000n).toBe(true);
+    const { code, out } = latchclock('smear', 'which', 'L-43200=254.224.0.0', 'L-21600=254.208.0.0');
+    expect(code).toBe(0);
+    expect(out).toMatch(/found: the clock follows ntpsec/);
   });
 });
 
