@@ -27,11 +27,6 @@ export function coverageOf(timeline: LeapTimeline): Coverage {
   };
 }
 
-/** True if an instant (TAI, ns) lies in the span. */
-export function isCovered({ fromTaiNs, untilTaiNs }: Coverage, taiNs: bigint): boolean {
-  return taiNs >= fromTaiNs && taiNs < untilTaiNs;
-}
-
 /** An instant as the command line takes it. */
 export function instantName(tai: bigint | Rational): string {
   const ns = typeof tai === 'bigint' ? tai : tai.numerator / tai.denominator;
