@@ -8,6 +8,7 @@ const RECKONED = [
   'test/hazards/document.test.ts',
   'test/hazards/explored/*.test.ts',
   'test/hazards/mutants*.test.ts',
+  'test/leap/*.test.ts',
   'test/smear/*.test.ts',
   'test/spin/*.test.ts',
 ];

@@ -34,9 +34,10 @@ export type { KernelClockOffsets, KernelPageLayout } from './page/kernel-layout.
 export { type KernelClockWords, type KernelPageSnapshot, kernelSegment } from './page/kernel-page.js';
 export type { ClockName, PageClockName } from './page/posix-clocks.js';
 export { evaluate, frequencyHz, isInWindow, type OutOfWindowRule, type Segment } from './page/segment.js';
+export type { Coverage } from './smear/coverage.js';
 export type { Curve, Shape } from './smear/curve.js';
 export { POLICY_FORMS, parsePolicy } from './smear/custom-policy.js';
-export { type Leap, type LeapTimeline, withLeap } from './smear/leap.js';
+export { assumingNoLeaps, type Leap, type LeapTimeline, withLeap } from './smear/leap.js';
 export { POLICIES, POLICY_ALIASES, type SmearPolicy, type Window } from './smear/policy.js';
 export type { Rational } from './smear/rational.js';
 export { type SegmentOptions, segmentsOf, type TaiCounter } from './smear/segments.js';

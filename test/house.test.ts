@@ -11,7 +11,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'errors.ts': 0,
   'nearest.ts': 0,
   'random.ts': 1,
-  'leap-table.ts': 1,
+  leap: 1,
   page: 1,
   native: 1,
   host: 2,

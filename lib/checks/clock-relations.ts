@@ -1,8 +1,8 @@
 import { isLatchclockError } from '../errors.js';
 import { stateInWords, statusNames } from '../host/discipline.js';
-import { readText } from '../host/files.js';
 import { orNull } from '../host/host.js';
 import { readKernelPage } from '../host/kernel-page.js';
+import { leapTableOf } from '../host/leap-table.js';
 import { FILTER_ERRNOS, referencePath, systemCallRefusal } from '../host/reference-path.js';
 import {
   type Adjtimex,
@@ -13,7 +13,6 @@ import {
 } from '../native/addon.js';
 import { ClockMode } from '../page/kernel-page.js';
 import { CLOCK_IDS, type ClockName, clockIdOfDevice } from '../page/posix-clocks.js';
-import { findLeapTable } from '../smear/find-leap-table.js';
 import { timelineOf } from '../smear/leap.js';
 import { NS_PER_SEC, ppmBetween } from '../units.js';
 import { formatNs, formatPpm, plural } from './format.js';
@@ -88,7 +87,7 @@ function doubtsOf({ host }: CheckContext, offsetSeconds: number | null, state: A
   if (offsetSeconds === null) return [];
   const path = ClockPath[referencePath(host.addon, 'realtime')];
   const unixNs = host.addon.readClock(path, CLOCK_IDS.realtime);
-  const { source, table } = findLeapTable((file) => readText(host.files, file), unixNs / NS_PER_SEC);
+  const { source, table } = leapTableOf(host.files);
   return timekeepingDoubts(offsetSeconds, state, { timeline: timelineOf(table), source }, unixNs);
 }
 

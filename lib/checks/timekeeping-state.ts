@@ -1,6 +1,7 @@
 import { pendingLeap } from '../host/discipline.js';
+import { dateOf } from '../leap/date.js';
 import type { Adjtimex } from '../native/addon.js';
-import { dateOf, type LeapTimeline } from '../smear/leap.js';
+import type { LeapTimeline } from '../smear/leap.js';
 import { tableOffsetSeconds } from '../timekeeper/utc-scale.js';
 import { NS_PER_SEC } from '../units.js';
 

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { LatchclockError } from '../errors.js';
-import { machineFiles, readText } from '../host/files.js';
+import { machineFiles } from '../host/files.js';
 import { type HostSummary, openMachine, orNull, summarizeHost } from '../host/host.js';
+import { leapTableOf } from '../host/leap-table.js';
+import type { FoundLeapTable } from '../leap/find.js';
 import { smearAtText } from '../report/smear-at-text.js';
 import { smearDiffText } from '../report/smear-diff-text.js';
 import {
@@ -20,12 +22,12 @@ import { textStyle } from '../report/text.js';
 import { POLICY_FORMS, parsePolicy } from '../smear/custom-policy.js';
 import { formatSeconds, parseSeconds } from '../smear/decimal.js';
 import { allDifferences, largestDifference } from '../smear/difference.js';
-import { type FoundLeapTable, findLeapTable, readLeapTable } from '../smear/find-leap-table.js';
-import { identify, type Observation, verdictOf } from '../smear/identify.js';
-import { parseInstant, parseSmeared } from '../smear/instant.js';
+import { identify, verdictOf } from '../smear/identify.js';
+import { parseSmeared } from '../smear/instant.js';
 import { nearestLeap } from '../smear/leap.js';
+import { parseObservation } from '../smear/observation.js';
 import { POLICIES } from '../smear/policy.js';
-import { type Scene, sceneAt, sceneOf } from '../smear/scene.js';
+import { type Scene, type Suppositions, sceneAt, sceneOf } from '../smear/scene.js';
 import { type Smear, smearOf, unsmear } from '../smear/smear.js';
 import { ExitCode } from './exit-code.js';
 import { type Output, openOutput } from './output.js';
@@ -42,6 +44,8 @@ interface SmearOptions {
   output?: string;
   leap?: string;
   table?: string;
+  uncheckedTable?: string;
+  assumeNoLeaps?: boolean;
   policy?: string[];
 }
 
@@ -55,10 +59,25 @@ type Stream = Output['stream'];
 /** An answer in each of its formats, made when it is asked for. */
 type Answer<F extends Format> = Readonly<Record<F, (stream: Stream) => string | Promise<string>>>;
 
-function leapTable({ table }: SmearOptions): FoundLeapTable {
-  const read = (path: string): string => readText(machineFiles, path);
-  const now = BigInt(Math.floor(Date.now() / 1000));
-  return table === undefined ? findLeapTable(read, now) : readLeapTable(read, table, now);
+function leapTable({ table, uncheckedTable }: SmearOptions): FoundLeapTable {
+  if (table !== undefined && uncheckedTable !== undefined) {
+    throw new LatchclockError('ERR_BAD_ARGUMENT', 'two tables are given', {
+      where: '--table, --unchecked-table',
+      todo: 'give one of them',
+    });
+  }
+  return leapTableOf(machineFiles, {
+    path: uncheckedTable ?? table,
+    isChecked: uncheckedTable === undefined,
+  });
+}
+
+function suppositions({ leap, assumeNoLeaps = false }: SmearOptions): Suppositions {
+  return { day: leap, noLeaps: assumeNoLeaps };
+}
+
+function sceneBy(options: SmearOptions): Scene {
+  return sceneOf(leapTable(options), suppositions(options));
 }
 
 function smearBy({ timeline, leap }: Scene, name: string): Smear {
@@ -98,7 +117,7 @@ async function run<F extends Format>(
 }
 
 function plan(options: SmearOptions): Answer<Drawn> {
-  const scene = sceneOf(leapTable(options), options.leap);
+  const scene = sceneBy(options);
   const smears = smearsOf(scene, options.policy);
   return {
     text: (stream) => smearPlanText(scene, smears, textStyle(stream)),
@@ -108,7 +127,7 @@ function plan(options: SmearOptions): Answer<Drawn> {
 }
 
 function at(instant: string, options: SmearOptions): Answer<Written> {
-  const { scene, taiNs } = sceneAt(leapTable(options), instant, options.leap);
+  const { scene, taiNs } = sceneAt(leapTable(options), instant, suppositions(options));
   const smears = smearsOf(scene, options.policy);
   return {
     text: (stream) => smearAtText(scene, taiNs, smears, textStyle(stream)),
@@ -117,7 +136,7 @@ function at(instant: string, options: SmearOptions): Answer<Written> {
 }
 
 function diff(a: string, b: string, options: SmearOptions): Answer<Drawn> {
-  const scene = sceneOf(leapTable(options), options.leap);
+  const scene = sceneBy(options);
   const pair = [smearBy(scene, a), smearBy(scene, b)] as const;
   const difference = largestDifference(...pair);
   return {
@@ -128,7 +147,7 @@ function diff(a: string, b: string, options: SmearOptions): Answer<Drawn> {
 }
 
 function matrix(options: SmearOptions): Answer<Drawn> {
-  const scene = sceneOf(leapTable(options), options.leap);
+  const scene = sceneBy(options);
   const smears = smearsOf(scene, options.policy);
   const pairs = allDifferences(smears);
   return {
@@ -140,7 +159,7 @@ function matrix(options: SmearOptions): Answer<Drawn> {
 
 function unsmearTime(time: string, options: SmearOptions): Answer<Written> {
   const smearedNs = parseSmeared(time);
-  const whole = sceneOf(leapTable(options), options.leap);
+  const whole = sceneBy(options);
   // A smeared time is about a minute from TAI: near enough to find the leap second that it is next to.
   const leap = options.leap === undefined ? nearestLeap(whole.timeline, smearedNs) : undefined;
   const scene = leap === undefined ? whole : { ...whole, leap };
@@ -152,18 +171,6 @@ function unsmearTime(time: string, options: SmearOptions): Answer<Written> {
     text: (stream) => smearUnsmearText(scene, smearedNs, all, textStyle(stream)),
     json: () => smearUnsmearJson({ scene, host: hostOrNull() }, smearedNs, all),
   };
-}
-
-function parseObservation(text: string, { timeline, leap }: Scene): Observation {
-  const [, instant, seconds] = /^(.*)=(.*)$/.exec(text) ?? [];
-  const offsetNs = parseSeconds(seconds ?? '');
-  if (instant === undefined || offsetNs === null) {
-    throw new LatchclockError('ERR_BAD_ARGUMENT', `'${text}' is no observation`, {
-      where: 'smear which',
-      todo: 'give INSTANT=SECONDS, such as L-500=-0.494',
-    });
-  }
-  return { taiNs: parseInstant(instant, timeline, leap), offsetNs };
 }
 
 function parseError(text: string): number {
@@ -180,11 +187,11 @@ function parseError(text: string): number {
 async function which(texts: readonly string[], options: WhichOptions): Promise<ExitCode> {
   let verdict = verdictOf({ candidates: [], next: null });
   await run(options, WRITTEN, () => {
-    const scene = sceneOf(leapTable(options), options.leap);
+    const scene = sceneBy(options);
     const sigmaNs = parseError(options.error);
     const smears = smearsOf(scene, options.policy);
     const against = smearBy(scene, options.against);
-    const observations = texts.map((text) => parseObservation(text, scene));
+    const observations = texts.map((text) => parseObservation(text, { scene, against }));
     const found = identify(smears, against, observations, sigmaNs);
     verdict = verdictOf(found);
     const question = { against, sigmaNs, observations };
@@ -198,13 +205,15 @@ async function which(texts: readonly string[], options: WhichOptions): Promise<E
 
 const INSTANT_HELP = `
 INSTANT: tai:SECONDS[.FRACTION] since 1970, a UTC time such as
-2016-12-31T23:59:60Z, or L+SECONDS and L-SECONDS. L is the leap second of --leap,
-by default the table's last: the start of 23:59:60, or, negative, of 00:00:00.`;
+2016-12-31T23:59:60Z, unix:SECONDS[.FRACTION], now, or L+SECONDS and L-SECONDS.
+L is the leap second of --leap, by default the table's last: the start of
+23:59:60, or, negative, of 00:00:00.`;
 
 const POLICY_HELP = `
-Policies: ${POLICY_FORMS.slice(0, 8).join(', ')},
-  ${POLICY_FORMS.slice(8, 13).join(', ')},
-  ${POLICY_FORMS.slice(13).join(', ')}
+Policies: ${POLICY_FORMS.slice(0, 6).join(', ')},
+  ${POLICY_FORMS.slice(6, 12).join(', ')},
+  ${POLICY_FORMS.slice(12, 16).join(', ')},
+  ${POLICY_FORMS.slice(16).join(', ')}
 START, END: seconds from L. docs/smears.md tells where each policy is from.`;
 
 const EXAMPLES = `
@@ -238,7 +247,12 @@ export function addSmear(program: Command, finish: (code: ExitCode) => void): vo
       .command(usage)
       .description(description)
       .option('--leap <date>', 'the day that the leap second ends, as 2016-12-31; -DATE for a negative one')
-      .option('--table <file>', "another leap-seconds.list or tzdata's leapseconds than the system's")
+      .option(
+        '--table <file>',
+        "this table of leap seconds: a leap-seconds.list, tzdata's leapseconds or right/UTC, or Leap_Second.dat",
+      )
+      .option('--unchecked-table <file>', 'the same, but its hash may be missing or wrong')
+      .option('--assume-no-leaps', 'answer past the expiry of the table as if no leap second came')
       .option('--format <format>', `one of ${formats.join(', ')}`, 'text')
       .option('-o, --output <file>', 'write the answer there instead of to standard output')
       .addHelpText('after', `\nExamples:\n  latchclock smear ${example}`);
@@ -297,7 +311,10 @@ export function addSmear(program: Command, finish: (code: ExitCode) => void): vo
       'which L-500=-0.494 L+1000=0.488 --error 0.002',
     ),
   )
-    .argument('<instant=seconds...>', 'when, and what the clock was ahead, as NTP tells it')
+    .argument(
+      '<instant=seconds...>',
+      'when, and what the clock was ahead, as NTP tells it, or the refid 254.X.Y.Z that an ntpd sends',
+    )
     .option('--error <seconds>', 'standard deviation of an observation', formatSeconds(DEFAULT_ERROR_NS))
     .option('--against <policy>', 'the policy of the clock that it was measured against', 'step')
     .addHelpText('after', INSTANT_HELP)

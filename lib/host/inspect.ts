@@ -1,5 +1,5 @@
 import { LatchclockError } from '../errors.js';
-import type { LeapTable } from '../leap-table.js';
+import type { FoundLeapTable } from '../leap/find.js';
 import type { Adjtimex } from '../native/addon.js';
 import { CounterMethod } from '../native/addon.js';
 import { type KernelPageSnapshot, kernelSegment, modeName } from '../page/kernel-page.js';
@@ -11,10 +11,10 @@ import type { VdsoElf } from './elf.js';
 import { type Host, type HostSummary, orNull, summarizeHost } from './host.js';
 import type { KernelPage } from './kernel-mappings.js';
 import { type ProvedKernelPage, readKernelPage } from './kernel-page.js';
+import { leapTableOf } from './leap-table.js';
 import { readableClocks } from './prove-layout.js';
 import { openPtpClocks } from './ptp.js';
 import { readPvclockPage } from './pvclock-page.js';
-import { readSystemLeapTable } from './system-leap-table.js';
 import type { TimeNamespaceFacts } from './time-namespace.js';
 
 /** What could be read, or why it could not: the message of the LatchclockError. */
@@ -44,7 +44,7 @@ export interface Inspection {
   namespace: TimeNamespaceFacts;
   discipline: Found<Adjtimex>;
   ptp: { clocks: string[]; refused: { name: string; errno: string }[] };
-  leapTable: Found<{ path: string; table: LeapTable }>;
+  leapTable: Found<FoundLeapTable>;
 }
 
 function found<T>(read: () => T): Found<T> {
@@ -81,6 +81,6 @@ export function inspectHost(host: Host): Inspection {
     namespace: host.namespace(),
     discipline: found(() => host.addon.adjtimex()),
     ptp: { clocks: ptp.clocks.map(({ name }) => name), refused: ptp.refused },
-    leapTable: found(() => readSystemLeapTable(host.files)),
+    leapTable: found(() => leapTableOf(host.files)),
   };
 }

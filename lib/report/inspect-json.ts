@@ -107,8 +107,11 @@ export function inspectJson(inspection: Inspection): string {
       statusNames: statusNames(facts.status),
     })),
     ptp,
-    leapTable: foundOr(leapTable, ({ path, table }) => ({
-      path,
+    leapTable: foundOr(leapTable, ({ source, isBundled, reason, notes, table }) => ({
+      path: source,
+      bundled: isBundled,
+      reason,
+      notes,
       updated: table.updated,
       expires: table.expires,
       hash: table.hash,

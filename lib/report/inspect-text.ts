@@ -1,6 +1,7 @@
 import { stateInWords, statusNames } from '../host/discipline.js';
 import type { Inspection, PageInspection } from '../host/inspect.js';
-import type { LeapTable } from '../leap-table.js';
+import { dateOf } from '../leap/date.js';
+import type { FoundLeapTable } from '../leap/find.js';
 import type { Adjtimex } from '../native/addon.js';
 import { basetimeOffsets } from '../page/kernel-layout.js';
 import type { KernelClockWords } from '../page/kernel-page.js';
@@ -137,12 +138,12 @@ function pageSection(
   return [head, words, clocks, now].join('\n\n');
 }
 
-function leapRows({ path, table }: { path: string; table: LeapTable }): Rows {
+function leapRows({ source, reason, notes, table }: FoundLeapTable): Rows {
   const last = table.entries.at(-1);
-  const date = (unix: bigint | null): string =>
-    unix === null ? 'not told' : new Date(Number(unix) * 1000).toISOString().slice(0, 10);
+  const date = (unix: bigint | null): string => (unix === null ? 'not told' : dateOf(unix));
   return [
-    ['file', path],
+    ['table', source],
+    ['chosen', reason],
     [
       'entries',
       `${table.entries.length}, the last ${date(last?.unixSeconds ?? null)}: TAI - UTC = ${last?.taiOffsetSeconds} s`,
@@ -150,6 +151,7 @@ function leapRows({ path, table }: { path: string; table: LeapTable }): Rows {
     ['updated', date(table.updated)],
     ['expires', date(table.expires)],
     ['hash', table.hash],
+    ...notes.map((note, i): [string, string] => [i === 0 ? 'note' : '', note]),
   ];
 }
 

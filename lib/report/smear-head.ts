@@ -1,12 +1,16 @@
+import { dateOf } from '../leap/date.js';
 import { formatSeconds } from '../smear/decimal.js';
-import { dateOf } from '../smear/leap.js';
 import { magnitude, type Rational, toNumber } from '../smear/rational.js';
 import type { Scene } from '../smear/scene.js';
 import { columns, type TextStyle } from './text.js';
 import { TOOL } from './tool.js';
 
+function assumption(from: bigint): string {
+  return `Assumed, as asked for: no leap second comes from ${dateOf(from)} on, when the table expires.`;
+}
+
 /** The head of a report about smears: the leap second, the table, and what is to be heard about it. */
-export function sceneLines({ leap, table }: Scene, style: TextStyle): string {
+export function sceneLines({ leap, table, assumesNoLeapsFrom }: Scene, style: TextStyle): string {
   const { colors } = style;
   const kind = leap.sign === 1 ? 'positive' : 'negative';
   const supposed = leap.hypothetical ? 'hypothetical ' : '';
@@ -18,7 +22,10 @@ export function sceneLines({ leap, table }: Scene, style: TextStyle): string {
     `${supposed}${kind} leap second of ${leap.date}`,
     `L: ${start}, TAI - UTC goes from ${leap.taiOffsetBefore} s to ${leap.taiOffsetAfter} s`,
     `table: ${table.source}${dated}`,
-    ...table.notes.map((note) => colors.yellow(columns(style, [], [[note]]))),
+    `chosen: ${table.reason}`,
+    ...(assumesNoLeapsFrom === null ? table.notes : [...table.notes, assumption(assumesNoLeapsFrom)]).map(
+      (note) => colors.yellow(columns(style, [], [[note]])),
+    ),
   ].join('\n');
 }
 

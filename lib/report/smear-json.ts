@@ -4,7 +4,15 @@ import type { Identification, Observation, Verdict } from '../smear/identify.js'
 import { formatUnixNs, formatUtc } from '../smear/instant.js';
 import { nearest, type Rational, reduced } from '../smear/rational.js';
 import type { Scene } from '../smear/scene.js';
-import { largestRate, offsetAt, offsetNsAt, rateAt, type Smear, smearedNsAt } from '../smear/smear.js';
+import {
+  finalStepNs,
+  largestRate,
+  offsetAt,
+  offsetNsAt,
+  rateAt,
+  type Smear,
+  smearedNsAt,
+} from '../smear/smear.js';
 import { jsonHead, toJson } from './json.js';
 import { ppb } from './smear-head.js';
 import type { Unsmeared } from './smear-unsmear-text.js';
@@ -16,7 +24,7 @@ export interface SmearHead {
 }
 
 function answer({ scene, host }: SmearHead, command: string, body: object): string {
-  const { table, leap } = scene;
+  const { table, leap, assumesNoLeapsFrom } = scene;
   return toJson({
     ...jsonHead('smear'),
     host,
@@ -26,6 +34,8 @@ function answer({ scene, host }: SmearHead, command: string, body: object): stri
       bundled: table.isBundled,
       updated: table.table.updated,
       expires: table.table.expires,
+      reason: table.reason,
+      assumesNoLeapsFrom,
       notes: table.notes,
     },
     leap: {
@@ -64,6 +74,8 @@ export function smearPlanJson(head: SmearHead, smears: readonly Smear[]): string
       end: instant(scene, smear.endNs),
       duration: smear.endNs - smear.startNs,
       largestRatePpb: rate === null ? null : ppb(rate),
+      finalStep: nearest(finalStepNs(smear)),
+      exactFinalStep: exact(finalStepNs(smear), smear.curve.shape !== 'cosine'),
       offsetAtLeap: offsetNsAt(smear, scene.leap.taiNs),
     };
   });

@@ -1,7 +1,7 @@
 import { formatFromLeap, formatUtc } from '../smear/instant.js';
-import { toNumber } from '../smear/rational.js';
+import { type Rational, toNumber } from '../smear/rational.js';
 import type { Scene } from '../smear/scene.js';
-import { largestRate, offsetAt, offsetNsAt, type Smear } from '../smear/smear.js';
+import { finalStepNs, largestRate, offsetAt, offsetNsAt, type Smear } from '../smear/smear.js';
 import { maxBigint, minBigint } from '../units.js';
 import { bars } from './plot-text.js';
 import { type PolicyRows, policyTable, ppm, sceneLines, shortTime, signedSeconds } from './smear-head.js';
@@ -17,6 +17,11 @@ const PLACE_WIDTH = 14;
 /** A place in its column: digits after the point that it does not hold are left out. */
 function fitting(place: string): string {
   return place.slice(0, PLACE_WIDTH);
+}
+
+/** What the second line says of a step at the end of a window, in two cells; nothing where there is none. */
+function stepCells(step: Rational): string[] {
+  return step.numerator === 0n ? [] : ['then step', shortTime(Number(toNumber(step).toPrecision(4)))];
 }
 
 function planRows({ timeline, leap }: Scene, smear: Smear, style: TextStyle): PolicyRows {
@@ -36,6 +41,7 @@ function planRows({ timeline, leap }: Scene, smear: Smear, style: TextStyle): Po
       ` ${dim(policy.shape)}`,
       dim(shortUtc(formatUtc(timeline, startNs))),
       dim(shortUtc(formatUtc(timeline, endNs))),
+      ...(rate === null ? [] : stepCells(finalStepNs(smear)).map(dim)),
     ],
   };
 }
@@ -81,7 +87,7 @@ export function smearPlanText(scene: Scene, smears: readonly Smear[], style: Tex
     [],
     [
       [
-        'ppm: the rate that is farthest from 1. At L: the smeared clock less TAI, and less the TAI offset after the leap. Times are UTC.',
+        'ppm: the rate that is farthest from 1. Then step: what the clock jumps by at the end. At L: the smeared clock less TAI, and less the TAI offset after the leap. Times are UTC.',
       ],
     ],
   );

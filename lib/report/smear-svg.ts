@@ -30,9 +30,13 @@ function instants(smears: readonly Smear[]): bigint[] {
   ]);
   const [first, last] = [knots.reduce(minBigint), knots.reduce(maxBigint)];
   const margin = maxBigint((last - first) / 30n, 1_000_000_000n);
-  const [from, length] = [first - margin, last - first + 2n * margin];
+  // No farther than the table tells.
+  const from = smears.map(({ coverage }) => coverage.fromTaiNs).reduce(maxBigint, first - margin);
+  const to = smears.map(({ coverage }) => coverage.untilTaiNs - 1n).reduce(minBigint, last + margin);
+  const length = to - from;
   const even = Array.from({ length: STEPS + 1 }, (_, i) => from + (length * BigInt(i)) / BigInt(STEPS));
-  return [...even, ...knots.flatMap((knot) => [knot - 1n, knot])].toSorted((a, b) => (a < b ? -1 : 1));
+  const beside = knots.flatMap((knot) => [maxBigint(knot - 1n, from), knot]);
+  return [...even, ...beside].toSorted((a, b) => (a < b ? -1 : 1));
 }
 
 /** `smear plan` as SVG: the offsets of all policies. */

@@ -13,7 +13,7 @@ export interface Unsmeared {
 
 function rowsOf({ timeline }: Scene, { smear, instantsNs }: Unsmeared): PolicyRows[] {
   const { name } = smear.policy;
-  if (instantsNs.length === 0) return [{ name, cells: ['never: this second is left out'] }];
+  if (instantsNs.length === 0) return [{ name, cells: ['never: the clock steps over it'] }];
   return instantsNs.map((taiNs, i) => ({
     name: i === 0 ? name : '',
     cells: [formatUtc(timeline, taiNs), `${formatSeconds(taiNs)} s`],

@@ -8,10 +8,13 @@ import { compare, divide, multiply, ONE, type Rational, rational, subtract, ZERO
  * - `linear`: at a constant rate;
  * - `cosine`: `(1 - cos(pi u / window)) / 2`;
  * - `quadratic`: the rate rises linearly for `rampNs`, stays, and falls again for `rampNs` (chrony's `smoothtime`).
+ *
+ * A linear or a cosine curve would be done after `spanNs`. Where its window ends before that, what is left of the leap is
+ * a step at the window's end.
  */
 export type Curve =
   | { readonly shape: 'step'; readonly windowNs: 0n }
-  | { readonly shape: 'linear' | 'cosine'; readonly windowNs: bigint }
+  | { readonly shape: 'linear' | 'cosine'; readonly windowNs: bigint; readonly spanNs: bigint }
   | { readonly shape: 'quadratic'; readonly windowNs: bigint; readonly rampNs: bigint };
 
 /** The shape of a {@link Curve}. */
@@ -26,20 +29,13 @@ function rampShare(curve: { windowNs: bigint; rampNs: bigint }, elapsedNs: Ratio
   return divide(multiply(multiply(elapsedNs, elapsedNs), plateau(curve)), rational(2n * curve.rampNs));
 }
 
-/**
- * The share of the leap that is done `elapsedNs` after the start of the window: 0 before it, 1 from its end on. Exact,
- * but for `cosine`: that is off by less than 2^-121 inside the window.
- */
-export function shareDone(curve: Curve, elapsedNs: Rational): Rational {
-  if (compare(elapsedNs, rational(curve.windowNs)) >= 0) return ONE;
-  if (elapsedNs.numerator <= 0n) return ZERO;
+/** The share inside the window, its end included: there it is what the share comes to before a step. */
+function shareInside(curve: Exclude<Curve, { shape: 'step' }>, elapsedNs: Rational): Rational {
   switch (curve.shape) {
-    case 'step':
-      return ZERO;
     case 'linear':
-      return divide(elapsedNs, rational(curve.windowNs));
+      return divide(elapsedNs, rational(curve.spanNs));
     case 'cosine':
-      return raisedCosine(divide(elapsedNs, rational(curve.windowNs)));
+      return raisedCosine(divide(elapsedNs, rational(curve.spanNs)));
     case 'quadratic': {
       const leftNs = subtract(rational(curve.windowNs), elapsedNs);
       const ramp = rational(curve.rampNs);
@@ -51,8 +47,29 @@ export function shareDone(curve: Curve, elapsedNs: Rational): Rational {
 }
 
 /**
+ * The share of the leap that is done `elapsedNs` after the start of the window: 0 before it, 1 from its end on. Exact,
+ * but for `cosine`: that is off by less than 2^-121 inside the window.
+ */
+export function shareDone(curve: Curve, elapsedNs: Rational): Rational {
+  if (compare(elapsedNs, rational(curve.windowNs)) >= 0) return ONE;
+  return elapsedNs.numerator <= 0n || curve.shape === 'step' ? ZERO : shareInside(curve, elapsedNs);
+}
+
+/** What the share comes to from before `elapsedNs`: {@link shareDone}, but at the end of a window that ends in a step. */
+export function shareBefore(curve: Curve, elapsedNs: Rational): Rational {
+  if (compare(elapsedNs, rational(curve.windowNs)) > 0) return ONE;
+  return elapsedNs.numerator <= 0n || curve.shape === 'step' ? ZERO : shareInside(curve, elapsedNs);
+}
+
+/** The share that a step at the end of the window does, 0 to 1: all of it for `step`. Exact as {@link shareDone}. */
+export function finalStep(curve: Curve): Rational {
+  const isWhole = curve.shape === 'quadratic' || (curve.shape !== 'step' && curve.windowNs === curve.spanNs);
+  return isWhole ? ZERO : subtract(ONE, shareBefore(curve, rational(curve.windowNs)));
+}
+
+/**
  * The rate at which the share grows, a ns; at the ends of a window and at other kinks the rate after them. Exact, but
- * for `cosine`: that is off by less than 2^-119 / `windowNs`. 0 outside the window, and for `step` everywhere.
+ * for `cosine`: that is off by less than 2^-119 / `spanNs`. 0 outside the window, and for `step` everywhere.
  */
 export function shareRate(curve: Curve, elapsedNs: Rational): Rational {
   if (elapsedNs.numerator < 0n || compare(elapsedNs, rational(curve.windowNs)) >= 0) return ZERO;
@@ -60,10 +77,10 @@ export function shareRate(curve: Curve, elapsedNs: Rational): Rational {
     case 'step':
       return ZERO;
     case 'linear':
-      return rational(1n, curve.windowNs);
+      return rational(1n, curve.spanNs);
     case 'cosine': {
-      const window = rational(curve.windowNs);
-      return divide(raisedCosineSlope(divide(elapsedNs, window)), window);
+      const span = rational(curve.spanNs);
+      return divide(raisedCosineSlope(divide(elapsedNs, span)), span);
     }
     case 'quadratic': {
       const leftNs = subtract(rational(curve.windowNs), elapsedNs);
@@ -75,15 +92,15 @@ export function shareRate(curve: Curve, elapsedNs: Rational): Rational {
   }
 }
 
-/** The largest rate of the share, a ns: null for `step`. For `cosine` rounded up, by less than 2^-128 / `windowNs`. */
+/** The largest rate of the share, a ns: null for `step`. For `cosine` rounded up, by less than 2^-128 / `spanNs`. */
 export function largestShareRate(curve: Curve): Rational | null {
   switch (curve.shape) {
     case 'step':
       return null;
     case 'linear':
-      return rational(1n, curve.windowNs);
+      return rational(1n, curve.spanNs);
     case 'cosine':
-      return divide(LARGEST_SLOPE, rational(curve.windowNs));
+      return divide(LARGEST_SLOPE, rational(curve.spanNs));
     case 'quadratic':
       return plateau(curve);
   }
@@ -107,7 +124,7 @@ export function piecesOf(curve: Curve): CurvePiece[] {
     case 'linear':
       return [{ startNs: 0n, endNs: windowNs, curvature: ZERO }];
     case 'cosine': {
-      const curvature = divide(LARGEST_CURVATURE, rational(windowNs * windowNs));
+      const curvature = divide(LARGEST_CURVATURE, rational(curve.spanNs * curve.spanNs));
       return [{ startNs: 0n, endNs: windowNs, curvature }];
     }
     case 'quadratic': {

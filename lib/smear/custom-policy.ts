@@ -22,6 +22,7 @@ export const POLICY_FORMS = [
   'cosine:START..END',
   'quadratic:START..END[,RAMP]',
   'smoothtime:PPM,PPM/S',
+  'smoothtime PPM PPM/S leaponly',
 ] as const;
 
 function interval(text: string, digits: string): number {
@@ -109,13 +110,17 @@ function smoothtime(text: string, arguments_: string): SmearPolicy {
 
 /**
  * The policy of a name of {@link POLICIES} or {@link POLICY_ALIASES}, or of a form of {@link POLICY_FORMS}: times are
- * seconds from the leap (see {@link Leap.taiNs}), for either sign. It is called as it was asked for.
+ * seconds from the leap (see {@link Leap.taiNs}), for either sign. It is called as it was asked for. `smoothtime` may be
+ * chrony's directive as its configuration has it: without `leaponly` it smooths other corrections as well, and leap seconds
+ * alike.
  *
  * @throws LatchclockError `ERR_BAD_ARGUMENT`
  */
 export function parsePolicy(text: string): SmearPolicy {
   const known = POLICIES.find(({ name }) => name === (POLICY_ALIASES[text] ?? text));
   if (known !== undefined) return { ...known, name: text };
+  const directive = /^\s*smoothtime\s+(\S+)\s+(\S+)(?:\s+leaponly)?\s*$/i.exec(text);
+  if (directive !== null) return smoothtime(text.trim(), `${directive[1]},${directive[2]}`);
   const [, form, arguments_ = ''] = /^([a-z]+):(.*)$/.exec(text) ?? [];
   switch (form) {
     case 'ntpd':

@@ -13,7 +13,7 @@ import {
   subtract,
   toNumber,
 } from './rational.js';
-import { offsetAt, rateAt, type Smear } from './smear.js';
+import { offsetAt, offsetBefore, rateAt, type Smear } from './smear.js';
 
 /** How far apart two smears of one leap second are: `a - b`, ns, at the worst. */
 export interface Difference {
@@ -46,10 +46,9 @@ export function differenceAt(a: Smear, b: Smear, taiNs: bigint | Rational): Rati
   return subtract(offsetAt(a, taiNs), offsetAt(b, taiNs));
 }
 
-/** `a - b` between a knot and the next, the limit at the next included: a step stays what it is at the first. */
-function differenceFrom(a: Smear, b: Smear, from: bigint, taiNs: bigint | Rational): Rational {
-  const offset = (smear: Smear): Rational => offsetAt(smear, smear.curve.shape === 'step' ? from : taiNs);
-  return subtract(offset(a), offset(b));
+/** What `a - b` comes to from before an instant: another than at it where one of them steps. */
+function differenceBefore(a: Smear, b: Smear, taiNs: bigint | Rational): Rational {
+  return subtract(offsetBefore(a, taiNs), offsetBefore(b, taiNs));
 }
 
 /** Instants between which both smears change smoothly, ascending. */
@@ -84,7 +83,7 @@ function considerVertex(best: Best, a: Smear, b: Smear, from: bigint, to: bigint
   if (start.numerator * end.numerator >= 0n) return;
   const share = divide(start, subtract(start, end));
   const at = add(rational(from), multiply(share, rational(to - from)));
-  consider(best, differenceFrom(a, b, from, at), floor(at));
+  consider(best, differenceAt(a, b, at), floor(at));
 }
 
 /**
@@ -105,8 +104,8 @@ function considerInside(
     atTo: number;
   }
   const look = (at: bigint): number => {
-    const exact = differenceFrom(a, b, from, at);
     // The limit at the end is told apart where it is no value.
+    const exact = at < to ? differenceAt(a, b, at) : differenceBefore(a, b, at);
     if (at < to) consider(best, exact, at);
     return Math.abs(toNumber(exact));
   };
@@ -130,11 +129,21 @@ function considerInside(
   }
 }
 
+/** What makes two curves of one shape and one window differ. */
+function parameterOf({ curve }: Smear): bigint {
+  switch (curve.shape) {
+    case 'step':
+      return 0n;
+    case 'quadratic':
+      return curve.rampNs;
+    default:
+      return curve.spanNs;
+  }
+}
+
 function isSame(a: Smear, b: Smear): boolean {
-  const ramp = ({ curve }: Smear): bigint => (curve.shape === 'quadratic' ? curve.rampNs : 0n);
-  return (
-    a.curve.shape === b.curve.shape && a.startNs === b.startNs && a.endNs === b.endNs && ramp(a) === ramp(b)
-  );
+  const isOneWindow = a.startNs === b.startNs && a.endNs === b.endNs;
+  return isOneWindow && a.curve.shape === b.curve.shape && parameterOf(a) === parameterOf(b);
 }
 
 /** The greatest difference of two smears of one leap second, and where it is. */
@@ -155,7 +164,7 @@ export function largestDifference(a: Smear, b: Smear): Difference {
       considerVertex(best, a, b, from, to);
     }
     const at = differenceAt(a, b, to);
-    const before = differenceFrom(a, b, from, to);
+    const before = differenceBefore(a, b, to);
     consider(best, before, to, compare(before, at) !== 0);
     consider(best, at, to);
   }

@@ -1,4 +1,5 @@
-import { largestDifference } from './difference.js';
+import { NS_PER_SEC } from '../units.js';
+import { differenceAt, largestDifference } from './difference.js';
 import { rational, subtract, toNumber } from './rational.js';
 import { offsetAt, type Smear } from './smear.js';
 
@@ -76,12 +77,15 @@ export function identify(
   return { candidates, next: nextObservation(candidates) };
 }
 
-/** Where the two likeliest smears are farthest apart. */
+/** Where the two likeliest smears are farthest apart; a second before a step, for nobody observes its very instant. */
 function nextObservation(candidates: readonly Candidate[]): Identification['next'] {
   const [first, second] = candidates.flatMap(({ smear }) => (smear === null ? [] : [smear]));
   if (first === undefined || second === undefined) return null;
-  const { worst, atNs, apart } = largestDifference(first, second);
-  return apart === null ? null : { taiNs: atNs, apartNs: Math.abs(toNumber(worst)) };
+  const { worst, atNs, isJustBefore, apart } = largestDifference(first, second);
+  if (apart === null) return null;
+  if (!isJustBefore) return { taiNs: atNs, apartNs: Math.abs(toNumber(worst)) };
+  const taiNs = atNs - NS_PER_SEC;
+  return { taiNs, apartNs: Math.abs(toNumber(differenceAt(first, second, taiNs))) };
 }
 
 /** What an identification comes to: a policy, none of them, or too little to say. */

@@ -1,7 +1,9 @@
 import { LatchclockError } from '../errors.js';
+import { dateOf, dateTimeOf } from '../leap/date.js';
 import { NS_PER_SEC } from '../units.js';
+import { coverageOf, holdCovered } from './coverage.js';
 import { formatSeconds, parseSeconds } from './decimal.js';
-import { dateOf, type Leap, type LeapTimeline } from './leap.js';
+import { type Leap, type LeapTimeline, taiOffsetAt } from './leap.js';
 
 const RFC_3339 =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
@@ -10,7 +12,8 @@ const DAY_SECONDS = 86_400n;
 function bad(text: string, what: string, todo?: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, {
     where: `'${text}'`,
-    todo: todo ?? 'give tai:SECONDS, a UTC time such as 2016-12-31T23:59:60Z, or L+SECONDS',
+    todo:
+      todo ?? 'give tai:SECONDS, unix:SECONDS, now, a UTC time such as 2016-12-31T23:59:60Z, or L+SECONDS',
   });
 }
 
@@ -55,18 +58,14 @@ function parseLabel(text: string): Label | null {
   };
 }
 
-function offsetFrom({ leaps, startTaiOffset }: LeapTimeline, unixSeconds: bigint): number {
-  return leaps.findLast((leap) => leap.unixSeconds <= unixSeconds)?.taiOffsetAfter ?? startTaiOffset;
-}
-
 /** 00:00:00 UTC of the day after the label's, on the TAI scale, seconds: where the day's seconds end. */
 function endOfDay(timeline: LeapTimeline, midnight: bigint): bigint {
   const next = midnight + DAY_SECONDS;
-  return next + BigInt(offsetFrom(timeline, next));
+  return next + BigInt(taiOffsetAt(timeline, next));
 }
 
 function instantOf(text: string, timeline: LeapTimeline, label: Label): bigint {
-  const start = label.midnight + BigInt(offsetFrom(timeline, label.midnight));
+  const start = label.midnight + BigInt(taiOffsetAt(timeline, label.midnight));
   const second = start + label.secondOfDay;
   if (second >= endOfDay(timeline, label.midnight)) {
     throw bad(
@@ -80,52 +79,53 @@ function instantOf(text: string, timeline: LeapTimeline, label: Label): bigint {
   return second * NS_PER_SEC + label.fractionNs;
 }
 
-/** Start of the timeline, TAI, ns. */
-function startOf({ startUnixSeconds, startTaiOffset }: LeapTimeline): bigint {
-  return (startUnixSeconds + BigInt(startTaiOffset)) * NS_PER_SEC;
+/** The instant, if the timeline tells what UTC is there. */
+function held(text: string, timeline: LeapTimeline, taiNs: bigint): bigint {
+  holdCovered(coverageOf(timeline), taiNs, `'${text}'`);
+  return taiNs;
 }
 
-/** Throws where the timeline does not tell what UTC is: before its start, and from its expiry on. */
-function holdTold(text: string, timeline: LeapTimeline, taiNs: bigint): bigint {
-  if (taiNs < startOf(timeline)) {
-    throw bad(
-      text,
-      'this is before the table of leap seconds',
-      `give a time from ${dateOf(timeline.startUnixSeconds)} on`,
-    );
-  }
-  const { expires } = timeline;
-  if (expires !== null && taiNs >= (expires + BigInt(offsetFrom(timeline, expires))) * NS_PER_SEC) {
-    throw bad(
-      text,
-      `the table of leap seconds expired on ${dateOf(expires)}, before this`,
-      'give a newer one by --table, or suppose a leap second by --leap DATE',
-    );
-  }
-  // Dates of four digits, as RFC 3339 has them.
-  if (taiNs >= 253_402_300_800n * NS_PER_SEC) throw bad(text, 'this is after the year 9999');
-  return taiNs;
+/** When a clock that steps shows a time, ns since 1970 as it counts; of a second that it repeats the first. */
+function instantOfUnix(text: string, timeline: LeapTimeline, unixNs: bigint): bigint {
+  const seconds = floorSeconds(unixNs);
+  const secondOfDay = ((seconds % DAY_SECONDS) + DAY_SECONDS) % DAY_SECONDS;
+  const fractionNs = unixNs - seconds * NS_PER_SEC;
+  return instantOf(text, timeline, { midnight: seconds - secondOfDay, secondOfDay, fractionNs });
+}
+
+/** What the system's realtime clock shows, ns since 1970, to the ms: a clock that steps. */
+function systemUnixNs(): bigint {
+  return BigInt(Date.now()) * 1_000_000n;
 }
 
 /**
  * An instant, ns since 1970 on the TAI scale, from `tai:SECONDS[.FRACTION]`, an RFC 3339 time in UTC (23:59:60 where
- * there is a leap second), or `L+SECONDS` and `L-SECONDS`.
+ * there is a leap second), `L+SECONDS` and `L-SECONDS`, `unix:SECONDS[.FRACTION]` (what a clock that steps shows; of a
+ * second that it repeats the first), or `now`.
  *
  * @param leap what `L` is
+ * @param nowUnixNs what `now` is, ns since 1970 as a clock that steps counts. Default: what the system's realtime shows
  * @throws LatchclockError `ERR_BAD_ARGUMENT` if the text is none of these, or is a time that does not exist or that the
  *   timeline does not tell
  */
-export function parseInstant(text: string, timeline: LeapTimeline, leap: Leap): bigint {
-  const [, prefix, digits] = /^(tai:|L)(.*)$/.exec(text) ?? [];
+export function parseInstant(
+  text: string,
+  timeline: LeapTimeline,
+  leap: Leap,
+  nowUnixNs: () => bigint = systemUnixNs,
+): bigint {
+  if (text === 'now') return held(text, timeline, instantOfUnix(text, timeline, nowUnixNs()));
+  const [, prefix, digits] = /^(tai:|unix:|L)(.*)$/.exec(text) ?? [];
   if (prefix === 'L' && digits === '') return leap.taiNs;
   if (prefix !== undefined) {
     const ns = prefix === 'L' && !/^[+-]/.test(digits ?? '') ? null : parseSeconds(digits ?? '');
     if (ns === null) throw bad(text, 'these are no seconds with up to 9 digits after the point');
-    return holdTold(text, timeline, prefix === 'L' ? leap.taiNs + ns : ns);
+    if (prefix === 'unix:') return held(text, timeline, instantOfUnix(text, timeline, ns));
+    return held(text, timeline, prefix === 'L' ? leap.taiNs + ns : ns);
   }
   const label = parseLabel(text);
   if (label === null) throw bad(text, 'this is no instant');
-  return holdTold(text, timeline, instantOf(text, timeline, label));
+  return held(text, timeline, instantOf(text, timeline, label));
 }
 
 /**
@@ -146,15 +146,29 @@ export function parseSmeared(text: string): bigint {
   return (label.midnight + label.secondOfDay) * NS_PER_SEC + label.fractionNs;
 }
 
-/** The number of ns since 1970 as a date and time with up to 9 digits after the point, and Z. */
-export function formatUnixNs(ns: bigint): string {
-  const seconds = ns >= 0n ? ns / NS_PER_SEC : -((-ns + NS_PER_SEC - 1n) / NS_PER_SEC);
-  const fraction = formatSeconds(ns - seconds * NS_PER_SEC).slice(1);
-  return new Date(Number(seconds) * 1000).toISOString().replace('.000Z', `${fraction}Z`);
+/** The whole second that a number of ns lies in. */
+function floorSeconds(ns: bigint): bigint {
+  return ns >= 0n ? ns / NS_PER_SEC : -((-ns + NS_PER_SEC - 1n) / NS_PER_SEC);
 }
 
-/** An instant (ns, TAI) as a time in UTC; within a positive leap second it ends in `23:59:60`. */
+/**
+ * The number of ns since 1970 as a date and time with up to 9 digits after the point, and Z.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` if it is outside of the years 0 to 9999
+ */
+export function formatUnixNs(ns: bigint): string {
+  const seconds = floorSeconds(ns);
+  const fraction = formatSeconds(ns - seconds * NS_PER_SEC).slice(1);
+  return dateTimeOf(seconds).replace('Z', `${fraction}Z`);
+}
+
+/**
+ * An instant (ns, TAI) as a time in UTC; within a positive leap second it ends in `23:59:60`.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` if the timeline does not cover it
+ */
 export function formatUtc(timeline: LeapTimeline, taiNs: bigint): string {
+  holdCovered(coverageOf(timeline), taiNs);
   const inLeap = timeline.leaps.find(
     ({ sign, taiNs: start }) => sign === 1 && taiNs >= start && taiNs < start + NS_PER_SEC,
   );

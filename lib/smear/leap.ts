@@ -1,5 +1,6 @@
 import { LatchclockError } from '../errors.js';
-import type { LeapTableEntry } from '../leap-table.js';
+import { dateOf } from '../leap/date.js';
+import type { LeapTableEntry } from '../leap/table.js';
 import { NS_PER_SEC } from '../units.js';
 
 /** A leap second, positive (inserted) or negative (left out). */
@@ -33,11 +34,6 @@ export interface LeapTimeline {
 }
 
 const DAY_SECONDS = 86_400n;
-
-/** The day of a Unix time, such as `2016-12-31`. */
-export function dateOf(unixSeconds: bigint): string {
-  return new Date(Number(unixSeconds) * 1000).toISOString().slice(0, 10);
-}
 
 function leapAt(unixSeconds: bigint, before: number, after: number, hypothetical: boolean): Leap {
   return {
@@ -73,6 +69,16 @@ export function timelineOf(table: {
       ),
     expires,
   };
+}
+
+/** The timeline as if no leap second came after its expiry: clocks that run on past it do so, and who asks for it. */
+export function assumingNoLeaps(timeline: LeapTimeline): LeapTimeline {
+  return { ...timeline, expires: null };
+}
+
+/** TAI - UTC at a UTC time, seconds; before the start of the timeline that of its start. */
+export function taiOffsetAt({ leaps, startTaiOffset }: LeapTimeline, unixSeconds: bigint): number {
+  return leaps.findLast((leap) => leap.unixSeconds <= unixSeconds)?.taiOffsetAfter ?? startTaiOffset;
 }
 
 /**

@@ -5,6 +5,11 @@ import type { Curve, Shape } from './curve.js';
 export interface Window {
   readonly startNs: bigint;
   readonly endNs: bigint;
+  /**
+   * How long the whole leap would take at the shape's rates, ns, for `linear` and `cosine`: if longer than the window,
+   * what is left is a step at its end. Default: as long as the window.
+   */
+  readonly spanNs?: bigint;
 }
 
 /** A way to spread a leap second. */
@@ -19,8 +24,9 @@ export interface SmearPolicy {
   readonly rampNs?: bigint;
 }
 
-function seconds(start: number, end: number): Window {
-  return { startNs: BigInt(start) * NS_PER_SEC, endNs: BigInt(end) * NS_PER_SEC };
+function seconds(start: number, end: number, span?: number): Window {
+  const window = { startNs: BigInt(start) * NS_PER_SEC, endNs: BigInt(end) * NS_PER_SEC };
+  return span === undefined ? window : { ...window, spanNs: BigInt(span) * NS_PER_SEC };
 }
 
 function policy(
@@ -49,14 +55,23 @@ function symmetric(
 /** Default of `leapsmearinterval` here, and what NTP's documentation recommends at most, seconds. */
 const NTP_INTERVAL = 86_400;
 
+/**
+ * The window of a daemon that counts the labels of UTC up to the 00:00:00 after the leap second. A negative one takes the
+ * last of them away: the window is a second shorter, and what that second would have done is a step.
+ */
+function labelled(name: string, shape: 'linear' | 'cosine', interval: number): SmearPolicy {
+  const negative = seconds(1 - interval, 0, interval);
+  return policy(name, shape, seconds(-interval, 0), negative, `${shape}, ${interval} s before the leap`);
+}
+
 /** What ntpd does with `leapsmearinterval SECONDS`. */
 export function ntpd(name: string, interval: number): SmearPolicy {
-  return symmetric(name, 'cosine', -interval, 0, `cosine, ${interval} s before the leap`);
+  return labelled(name, 'cosine', interval);
 }
 
 /** What NTPsec does with `leapsmearinterval SECONDS`. */
 export function ntpsec(name: string, interval: number): SmearPolicy {
-  return symmetric(name, 'linear', -interval, 0, `linear, ${interval} s before the leap`);
+  return labelled(name, 'linear', interval);
 }
 
 /** The policies that are known by name. docs/smears.md has the source of each, and what is unclear about it. */
@@ -78,8 +93,21 @@ export const POLICIES: readonly SmearPolicy[] = [
   symmetric('google-2011', 'cosine', -72_000, 0, 'cosine, 20 h before the leap'),
   policy('utc-sls', 'linear', seconds(-999, 1), seconds(-1000, 0), 'linear, last 1000 s of the day'),
   symmetric('bloomberg', 'linear', 0, 2000, 'linear, 2000 s from the leap on'),
-  symmetric('meta', 'linear', 0, 62_500, 'linear, 62500 s from the leap on'),
-  symmetric('chrony', 'quadratic', 0, 62_500, 'quadratic, 62500 s from the leap on', 31_250),
+  policy(
+    'meta',
+    'linear',
+    seconds(0, 62_500),
+    seconds(1, 62_501),
+    'linear, 62500 s from the leap on (PTP clients)',
+  ),
+  policy(
+    'meta-2024',
+    'linear',
+    seconds(0, 62_500, 65_000),
+    seconds(1, 62_501, 65_000),
+    'linear, 62500 of 65000 s, then a step (2024 to 2026)',
+  ),
+  symmetric('chrony', 'quadratic', 0, 62_500, 'quadratic, 62500 s from the leap on (Meta: NTP)', 31_250),
   ntpd('ntpd', NTP_INTERVAL),
   ntpsec('ntpsec', NTP_INTERVAL),
   symmetric('step', 'step', 0, 0, 'none: a second twice, or left out'),
@@ -95,7 +123,7 @@ export function windowOf(policy: SmearPolicy, sign: 1 | -1): Window {
 
 /** The curve of a policy for a leap second of this sign. */
 export function curveOf(policy: SmearPolicy, sign: 1 | -1): Curve {
-  const { startNs, endNs } = windowOf(policy, sign);
+  const { startNs, endNs, spanNs } = windowOf(policy, sign);
   const windowNs = endNs - startNs;
   switch (policy.shape) {
     case 'step':
@@ -103,6 +131,6 @@ export function curveOf(policy: SmearPolicy, sign: 1 | -1): Curve {
     case 'quadratic':
       return { shape: 'quadratic', windowNs, rampNs: policy.rampNs ?? windowNs / 2n };
     default:
-      return { shape: policy.shape, windowNs };
+      return { shape: policy.shape, windowNs, spanNs: spanNs ?? windowNs };
   }
 }

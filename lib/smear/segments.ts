@@ -1,6 +1,7 @@
 import { LatchclockError } from '../errors.js';
 import type { Segment } from '../page/segment.js';
 import { isU64, maxBigint, minBigint, NS_PER_SEC, U64_MAX } from '../units.js';
+import { holdCovered } from './coverage.js';
 import { piecesOf } from './curve.js';
 import {
   add,
@@ -133,7 +134,7 @@ function pieceOf(smear: Smear, counter: TaiCounter, base: bigint, most: bigint):
  * not go back from one segment to the next where a cycle is longer than 1/32 ns on the smeared clock (but at a step).
  *
  * @throws LatchclockError `ERR_BAD_ARGUMENT`, on the first segment, if an option is out of range, or if the stretch is
- *   empty or lies outside what 64 bits of the counter count
+ *   empty, lies outside what 64 bits of the counter count, or outside what the table of leap seconds covers
  */
 export function* segmentsOf(
   smear: Smear,
@@ -151,6 +152,9 @@ export function* segmentsOf(
     throw bad('the counter does not count this stretch in 64 bits', 'give a stretch nearer to its reading');
   }
   let base = from;
+  holdCovered(smear.coverage, fromTaiNs);
+  // The end is no part of the stretch.
+  holdCovered(smear.coverage, toTaiNs - 1n);
   for (const { end, most } of stretchesOf(smear, counter, chord, to)) {
     while (base < end) {
       const piece = pieceOf(smear, counter, base, minBigint(most ?? end - base, end - base));

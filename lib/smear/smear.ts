@@ -1,6 +1,8 @@
 import { LatchclockError } from '../errors.js';
-import { NS_PER_SEC } from '../units.js';
-import { type Curve, largestShareRate, shareDone, shareRate } from './curve.js';
+import { minBigint, NS_PER_SEC } from '../units.js';
+import { type Coverage, coverageOf, holdCovered, instantName } from './coverage.js';
+import { type Curve, finalStep, largestShareRate, shareBefore, shareDone, shareRate } from './curve.js';
+import { formatSeconds } from './decimal.js';
 import type { Leap, LeapTimeline } from './leap.js';
 import { curveOf, type SmearPolicy, windowOf } from './policy.js';
 import { add, compare, multiply, nearest, ONE, type Rational, rational, subtract } from './rational.js';
@@ -17,6 +19,8 @@ export interface Smear {
   /** TAI, ns: the window, its start included. */
   readonly startNs: bigint;
   readonly endNs: bigint;
+  /** What the timeline covers: no function here maps a time outside of it. */
+  readonly coverage: Coverage;
 }
 
 function bad(what: string, policy: SmearPolicy, todo: string): LatchclockError {
@@ -34,7 +38,8 @@ function isOverlap(policy: SmearPolicy, earlier: Leap, later: Leap): boolean {
  *
  * @param timeline the leap seconds around it
  * @throws LatchclockError `ERR_BAD_ARGUMENT` if the window is empty or negative, or does not hold its ramps; if smeared
- *   time would stand still or go back in it; or if the windows of two leap seconds of the timeline overlap
+ *   time would stand still or go back in it; if the windows of two leap seconds of the timeline overlap; or if the
+ *   timeline does not cover the window
  */
 export function smearOf(policy: SmearPolicy, leap: Leap, timeline: LeapTimeline): Smear {
   const window = windowOf(policy, leap.sign);
@@ -45,6 +50,9 @@ export function smearOf(policy: SmearPolicy, leap: Leap, timeline: LeapTimeline)
   }
   if (curve.shape === 'quadratic' && (curve.rampNs <= 0n || 2n * curve.rampNs > curve.windowNs)) {
     throw bad('two ramps do not fit the window', policy, 'give a ramp of at most half of the window');
+  }
+  if ((curve.shape === 'linear' || curve.shape === 'cosine') && curve.spanNs < curve.windowNs) {
+    throw bad('the leap is done before the window ends', policy, 'give a span that is as long as the window');
   }
   const largest = largestShareRate(curve);
   if (leap.sign === 1 && largest !== null && compare(multiply(largest, rational(NS_PER_SEC)), ONE) >= 0) {
@@ -61,32 +69,71 @@ export function smearOf(policy: SmearPolicy, leap: Leap, timeline: LeapTimeline)
       );
     }
   }
-  return { policy, leap, curve, startNs: leap.taiNs + window.startNs, endNs: leap.taiNs + window.endNs };
+  const [startNs, endNs] = [leap.taiNs + window.startNs, leap.taiNs + window.endNs];
+  const coverage = coverageOf(timeline);
+  for (const edge of [startNs, endNs]) {
+    holdCovered(coverage, edge, (tai) => `policy ${policy.name}, whose window has ${instantName(tai)}`);
+  }
+  return { policy, leap, curve, startNs, endNs, coverage };
+}
+
+/** {@link offsetAt} for an instant that is known to be covered. */
+function offsetOf({ leap, curve, startNs }: Smear, instant: Rational): Rational {
+  const left = subtract(ONE, shareDone(curve, subtract(instant, rational(startNs))));
+  return multiply(rational(BigInt(leap.sign) * NS_PER_SEC), left);
+}
+
+/**
+ * What the offset comes to from before an instant, ns: {@link offsetAt}, but at the end of a window that ends in a step.
+ * Exact as that.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` as {@link offsetAt}
+ */
+export function offsetBefore(smear: Smear, taiNs: bigint | Rational): Rational {
+  const { leap, curve, startNs, coverage } = smear;
+  holdCovered(coverage, taiNs);
+  const instant = typeof taiNs === 'bigint' ? rational(taiNs) : taiNs;
+  const left = subtract(ONE, shareBefore(curve, subtract(instant, rational(startNs))));
+  return multiply(rational(BigInt(leap.sign) * NS_PER_SEC), left);
+}
+
+/**
+ * How far the smeared clock steps at the end of its window, ns: back, and so negative, at a positive leap. 0 for most
+ * policies, the whole leap for `step`. Exact as {@link offsetAt}.
+ */
+export function finalStepNs({ leap, curve }: Smear): Rational {
+  return multiply(rational(-BigInt(leap.sign) * NS_PER_SEC), finalStep(curve));
+}
+
+/** {@link smearedAt} for an instant that is known to be covered. */
+function smearedOf(smear: Smear, instant: Rational): Rational {
+  const plain = subtract(instant, rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC));
+  return add(plain, offsetOf(smear, instant));
 }
 
 /**
  * The offset (see {@link Smear}) at an instant, ns, which may be a fraction. Exact, but for a cosine: that is off by
  * less than 1e9 * 2^-121 < 1e-27 ns.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` if the table of leap seconds does not cover the instant
  */
-export function offsetAt({ leap, curve, startNs }: Smear, taiNs: bigint | Rational): Rational {
-  const instant = typeof taiNs === 'bigint' ? rational(taiNs) : taiNs;
-  const left = subtract(ONE, shareDone(curve, subtract(instant, rational(startNs))));
-  return multiply(rational(BigInt(leap.sign) * NS_PER_SEC), left);
+export function offsetAt(smear: Smear, taiNs: bigint | Rational): Rational {
+  holdCovered(smear.coverage, taiNs);
+  return offsetOf(smear, typeof taiNs === 'bigint' ? rational(taiNs) : taiNs);
 }
 
-/** {@link offsetAt} to the nearest ns; of two that are equally near, the greater. */
+/** {@link offsetAt} to the nearest ns; of two that are equally near, the greater. Throws as that. */
 export function offsetNsAt(smear: Smear, taiNs: bigint): bigint {
   return nearest(offsetAt(smear, taiNs));
 }
 
-/** What the smeared clock shows at an instant, ns, exact as {@link offsetAt}. */
+/** What the smeared clock shows at an instant, ns, exact as {@link offsetAt}. Throws as that. */
 export function smearedAt(smear: Smear, taiNs: bigint | Rational): Rational {
-  const instant = typeof taiNs === 'bigint' ? rational(taiNs) : taiNs;
-  const plain = subtract(instant, rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC));
-  return add(plain, offsetAt(smear, instant));
+  holdCovered(smear.coverage, taiNs);
+  return smearedOf(smear, typeof taiNs === 'bigint' ? rational(taiNs) : taiNs);
 }
 
-/** {@link smearedAt} to the nearest ns; of two that are equally near, the greater. */
+/** {@link smearedAt} to the nearest ns; of two that are equally near, the greater. Throws as that. */
 export function smearedNsAt(smear: Smear, taiNs: bigint): bigint {
   return nearest(smearedAt(smear, taiNs));
 }
@@ -94,8 +141,11 @@ export function smearedNsAt(smear: Smear, taiNs: bigint): bigint {
 /**
  * The rate of the smeared clock less 1: negative while it runs slow. Dimensionless; at kinks the rate after them. Exact,
  * but for a cosine: that is off by less than 1e9 * 2^-119 / the window in ns. 0 for `step`, whose jump has none.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` as {@link offsetAt}
  */
-export function rateAt({ leap, curve, startNs }: Smear, taiNs: bigint | Rational): Rational {
+export function rateAt({ leap, curve, startNs, coverage }: Smear, taiNs: bigint | Rational): Rational {
+  holdCovered(coverage, taiNs);
   const instant = typeof taiNs === 'bigint' ? rational(taiNs) : taiNs;
   return multiply(
     rational(-BigInt(leap.sign) * NS_PER_SEC),
@@ -109,31 +159,49 @@ export function largestRate({ leap, curve }: Smear): Rational | null {
   return share === null ? null : multiply(rational(-BigInt(leap.sign) * NS_PER_SEC), share);
 }
 
-/** The instants at which a stepping clock shows a time: two for the second that it repeats, none for one left out. */
-function unsmearStep({ leap }: Smear, smearedNs: bigint): bigint[] {
-  const before = smearedNs + BigInt(leap.taiOffsetBefore) * NS_PER_SEC;
-  const after = smearedNs + BigInt(leap.taiOffsetAfter) * NS_PER_SEC;
-  return [...(before < leap.taiNs ? [before] : []), ...(after >= leap.taiNs ? [after] : [])];
-}
-
 /**
- * The instants (TAI, ns) at which the smeared clock shows `smearedNs`, each to the nearest ns: one, but for `step`,
- * which shows a second twice at a positive leap and leaves one out at a negative.
+ * The instants (TAI, ns) at which the smeared clock shows `smearedNs`, each to the nearest ns: one, but around a step,
+ * which at a positive leap shows times twice and at a negative leaves some out.
  *
  * From an instant to {@link smearedNsAt} and back the way is off by the rounding of the smeared time to a ns, over the
  * clock's rate, and that of the result: by no more than 1 ns where the rate is at least 1/2.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` if the table of leap seconds does not cover one of the instants
  */
 export function unsmear(smear: Smear, smearedNs: bigint): bigint[] {
-  if (smear.curve.shape === 'step') return unsmearStep(smear, smearedNs);
+  const instants = instantsOf(smear, smearedNs);
+  for (const instant of instants) holdCovered(smear.coverage, instant, `unix:${formatSeconds(smearedNs)}`);
+  return instants;
+}
+
+/** The instants before a step at the end of the window, and from it on. */
+function instantsOf(smear: Smear, smearedNs: bigint): bigint[] {
+  const { leap, endNs } = smear;
+  const plainEnd = endNs - BigInt(leap.taiOffsetAfter) * NS_PER_SEC;
+  const step = finalStepNs(smear);
+  if (step.numerator === 0n) return [bisect(smear, smearedNs)];
+  // Just before the step the clock has come to `plainEnd - step`.
+  const isBefore = compare(rational(smearedNs), subtract(rational(plainEnd), step)) < 0;
+  // An instant less than 1/2 ns before the step is not told as the step's.
+  const before = isBefore ? [minBigint(bisect(smear, smearedNs), endNs - 1n)] : [];
+  return smearedNs < plainEnd ? before : [...before, endNs + smearedNs - plainEnd];
+}
+
+/** The instant at which the clock first shows a time, or steps over it, TAI, to the nearest ns. */
+function bisect(smear: Smear, smearedNs: bigint): bigint {
   const wanted = rational(smearedNs);
   const after = smearedNs + BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC;
+  const hasStep = finalStepNs(smear).numerator !== 0n;
   // The offset is between 0 and sign * 1 s. `low - 1/2` shows less than wanted or just that, `high + 1/2` more.
   let low = smear.leap.sign === 1 ? after - NS_PER_SEC : after;
   let high = smear.leap.sign === 1 ? after : after + NS_PER_SEC;
   while (low < high) {
     const middle = (low + high) >> 1n;
-    if (compare(smearedAt(smear, rational(2n * middle + 1n, 2n)), wanted) > 0) high = middle;
+    const isLater =
+      (hasStep && middle >= smear.endNs) ||
+      compare(smearedOf(smear, rational(2n * middle + 1n, 2n)), wanted) > 0;
+    if (isLater) high = middle;
     else low = middle + 1n;
   }
-  return [low];
+  return low;
 }

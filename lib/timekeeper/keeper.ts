@@ -455,11 +455,12 @@ export class Keeper {
   #smeared(tai: Line, end: bigint): Slope {
     const { utc } = this.#options;
     const scale = BigInt(tai.shift);
-    const whole = utc.unsmearedOffsetNs(nsAt(tai, tai.base));
+    const fromNs = nsAt(tai, tai.base);
+    const whole = utc.unsmearedOffsetNs(fromNs);
     if (whole !== null) return { scaledNs: tai.scaledNs - (whole << scale), mult: tai.mult };
     const offset = (cycles: bigint): bigint => {
       const ns = rescaled(scaledAt(tai, cycles), tai.shift, SMEAR_BITS);
-      const { numerator, denominator } = utc.smearedOffsetNs(rational(ns, 1n << BigInt(SMEAR_BITS)));
+      const { numerator, denominator } = utc.smearedOffsetNs(rational(ns, 1n << BigInt(SMEAR_BITS)), fromNs);
       return nearest(rational(numerator << scale, denominator));
     };
     const first = offset(tai.base);

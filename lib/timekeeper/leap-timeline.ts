@@ -1,16 +1,16 @@
-import { machineFiles, readText } from '../host/files.js';
-import { findLeapTable, readLeapTable } from '../smear/find-leap-table.js';
+import { machineFiles } from '../host/files.js';
+import { leapTableOf } from '../host/leap-table.js';
 import { type LeapTimeline, timelineOf } from '../smear/leap.js';
 
 /**
- * The leap seconds of a table.
+ * The leap seconds of a table. Past the table's expiry functions that map times refuse to; `assumingNoLeaps` gives a
+ * timeline with which they do.
  *
- * @param path a `leap-seconds.list`, or tzdata's `leapseconds`; default: the first sound one of where systems keep them,
- *   else the copy that this package brings
+ * @param path a `leap-seconds.list`, tzdata's `leapseconds`, the `Leap_Second.dat` of IERS, or a compiled time zone file
+ *   with leap seconds; default: of the sound ones of where systems keep them, and the copy that this package brings, the
+ *   one that covers most
  * @throws LatchclockError `ERR_FILE` where a path cannot be read, `ERR_BAD_LEAP_TABLE` where what is there is malformed
  */
 export function leapTimeline(path?: string): LeapTimeline {
-  const read = (file: string): string => readText(machineFiles, file);
-  const now = BigInt(Math.floor(Date.now() / 1000));
-  return timelineOf((path === undefined ? findLeapTable(read, now) : readLeapTable(read, path, now)).table);
+  return timelineOf(leapTableOf(machineFiles, { path }).table);
 }

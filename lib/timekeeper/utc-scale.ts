@@ -1,8 +1,9 @@
+import { dateOf } from '../leap/date.js';
 import { knotsNs, piecesOf } from '../smear/curve.js';
-import type { Leap, LeapTimeline } from '../smear/leap.js';
+import { assumingNoLeaps, type Leap, type LeapTimeline } from '../smear/leap.js';
 import type { SmearPolicy } from '../smear/policy.js';
 import { multiply, type Rational, rational, squareRoot, subtract } from '../smear/rational.js';
-import { offsetAt, type Smear, smearOf } from '../smear/smear.js';
+import { offsetAt, offsetBefore, type Smear, smearOf } from '../smear/smear.js';
 import { NS_PER_SEC } from '../units.js';
 
 /** How far a straight line may be from a smear that is curved, ns: less than a clock moves on in a cycle. */
@@ -24,7 +25,9 @@ export class UtcScale {
    */
   constructor(timeline: LeapTimeline, policy: SmearPolicy | null) {
     this.#timeline = timeline;
-    this.#smears = policy === null ? [] : timeline.leaps.map((leap) => smearOf(policy, leap, timeline));
+    // A clock cannot stop where its table expires: as the kernel's does, it goes on without leap seconds.
+    const endless = assumingNoLeaps(timeline);
+    this.#smears = policy === null ? [] : timeline.leaps.map((leap) => smearOf(policy, leap, endless));
     this.#curved = this.#smears.flatMap(curvedPieces);
     const knots = [
       ...timeline.leaps.map((leap) => leap.taiNs),
@@ -40,13 +43,19 @@ export class UtcScale {
     return BigInt(last?.taiOffsetAfter ?? startTaiOffset) * NS_PER_SEC;
   }
 
-  /** TAI - smeared-realtime at an instant, ns; exact as the policy's curve is. */
-  smearedOffsetNs(tai: Rational): Rational {
-    const taiNs = tai.numerator / tai.denominator;
-    const unsmeared = this.unsmearedOffsetNs(taiNs);
+  /**
+   * TAI - smeared-realtime at an instant, ns; exact as the policy's curve is.
+   *
+   * @param fromNs TAI, whole ns: the smear of this instant is followed, up to its end and no farther. A line that ends
+   *   where the smear does must not make a step at its end
+   */
+  smearedOffsetNs(tai: Rational, fromNs = tai.numerator / tai.denominator): Rational {
+    const unsmeared = this.unsmearedOffsetNs(fromNs);
     if (unsmeared !== null) return rational(unsmeared);
-    const smear = this.#smears.findLast(({ startNs }) => startNs <= taiNs) as Smear;
-    return subtract(rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC), offsetAt(smear, tai));
+    const smear = this.#smears.findLast(({ startNs }) => startNs <= fromNs) as Smear;
+    const isOver = tai.numerator >= smear.endNs * tai.denominator;
+    const offset = isOver ? offsetBefore(smear, smear.endNs) : offsetAt(smear, tai);
+    return subtract(rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC), offset);
   }
 
   /** TAI - smeared-realtime where that is no smear: a whole number of seconds, ns. Null inside one. */
@@ -113,7 +122,7 @@ export function withPlacedLeap(timeline: LeapTimeline, taiNs: bigint, sign: 1 | 
   const unixSeconds = taiNs / NS_PER_SEC - BigInt(Math.min(before, after));
   const leap: Leap = {
     sign,
-    date: new Date(Number(unixSeconds - 1n) * 1000).toISOString().slice(0, 10),
+    date: dateOf(unixSeconds - 1n),
     unixSeconds,
     taiOffsetBefore: before,
     taiOffsetAfter: after,

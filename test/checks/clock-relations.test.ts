@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { timekeepingDoubts } from '../../lib/checks/timekeeping-state.ts';
 import { LatchclockError } from '../../lib/errors.ts';
-import { parseLeapSecondsList } from '../../lib/leap-table.ts';
+import { parseLeapSecondsList } from '../../lib/leap/leap-seconds-list.ts';
 import { type Adjtimex, ClockPath } from '../../lib/native/addon.ts';
 import { timelineOf } from '../../lib/smear/leap.ts';
 import { runCheckOn } from '../support/run-check.ts';

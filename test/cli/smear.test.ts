@@ -2,10 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BUNDLED_LEAP_TABLE } from '../../lib/leap/bundled.ts';
 import { POLICIES } from '../../lib/smear/policy.ts';
 import { BIN, latchclock, ROOT, runProgram } from '../support/run-cli.ts';
 import { shippedSchema } from '../support/schema.ts';
 import { cannotRun, testUnless } from '../support/tools.ts';
+import { tzifBytes } from '../support/tzif-builder.ts';
 
 const LIST = readFileSync(join(ROOT, 'test/fixtures/leap-seconds.list'), 'latin1');
 const NAMES = POLICIES.map(({ name }) => name);
@@ -178,6 +180,50 @@ describe('smear which', () => {
   });
 });
 
+describe('what people hold in their hands', () => {
+  test('a compiled file, Leap_Second.dat and a list of CRs are tables; one that is cut is none', () => {
+    const bytes = tzifBytes({ entries: BUNDLED_LEAP_TABLE.entries, expires: 1_814_140_800n, version: 4 });
+    const path = join(folder, 'right');
+    writeFileSync(path, bytes);
+    const rows = ['41317.0    1  1 1972       10', '41499.0    1  7 1972       11'];
+    const dat = file('Leap_Second.dat', ['#  File expires on 28 June 1973', ...rows, ''].join('\n'));
+    const cr = file('cr', LIST.replaceAll('\n', '\r'));
+    const at = (table: string, instant: string) =>
+      smearJson('at', instant, '--table', table, '--policy', 'meta');
+    expect(at(path, '2016-12-31T23:59:60Z')).toMatchObject({
+      table: { expires: '1814140800', updated: null },
+    });
+    expect(at(cr, '2016-12-31T23:59:60Z')).toMatchObject({ table: { expires: '1814140800' } });
+    expect(at(dat, '1972-06-30T23:59:60Z')).toMatchObject({
+      table: {
+        expires: '110073600',
+        notes: [expect.stringMatching(/no checksum/), expect.stringMatching(/expired/)],
+      },
+    });
+    writeFileSync(path, bytes.subarray(0, 500));
+    const { code, err } = latchclock('smear', 'at', 'L', '--table', path);
+    expect(code).toBe(2);
+    expect(err).toMatch(/cut short.*right, byte/);
+  });
+
+  test("chrony's directive is a policy, unix:SECONDS and now are instants, ntpd's refid is an observation", () => {
+    const directive = ['--policy', 'smoothtime 400 0.001 leaponly'];
+    expect(smearJson('at', 'unix:1483238799.5', ...directive)).toMatchObject({
+      instant: { utc: '2017-01-01T02:46:39.5Z' },
+      rows: [{ policy: directive[1], offset: '949995000' }],
+    });
+    const before = BigInt(Date.now()) * 1_000_000n;
+    const { instant } = smearJson('at', 'now', '--policy', 'step', '--assume-no-leaps') as {
+      instant: { tai: string };
+    };
+    const aside = BigInt(instant.tai) - 37_000_000_000n - before;
+    expect(aside >= 0n && aside < 60_000_000_000n).toBe(true);
+    const { code, out } = latchclock('smear', 'which', 'L-43200=254.224.0.0', 'L-21600=254.208.0.0');
+    expect(code).toBe(0);
+    expect(out).toMatch(/found: the clock follows ntpsec/);
+  });
+});
+
 describe('SVG', () => {
   test.each([['plan'], ['diff', 'step', 'utc-sls'], ['matrix']])(
     'of %s is one drawing, with its own namespace and a title',
@@ -207,6 +253,56 @@ describe('tables', () => {
     const late = latchclock('smear', 'at', '1974-06-01T00:00:00Z', '--table', old);
     expect(late.code).toBe(2);
     expect(late.err).toMatch(/expired on 1974-01-01, before this.*--table.*--leap/);
+  });
+
+  test.each([
+    ['at', '2031-01-01T00:00:00Z'],
+    ['unsmear', '2031-01-01T00:00:00Z'],
+    ['which', '2031-01-01T00:00:00Z=0.1'],
+  ])('%s answers past the expiry if no leap second is assumed, and says so', (command, argument) => {
+    const table = ['--table', file('whole', LIST)];
+    const refused = latchclock('smear', command, argument, ...table);
+    expect(refused.code).toBe(2);
+    expect(refused.err).toMatch(/expired on 2027-06-28, before this.*--assume-no-leaps/);
+    const json = smearJson(command, argument, ...table, '--assume-no-leaps');
+    expect(json).toMatchObject({ table: { assumesNoLeapsFrom: '1814140800', reason: 'it was given' } });
+    const { out } = latchclock('smear', command, argument, ...table, '--assume-no-leaps');
+    expect(out).toMatch(/Assumed, as asked for: no leap second comes from 2027-06-28 on/);
+    expect(smearJson('plan', ...table)).toMatchObject({ table: { assumesNoLeapsFrom: null } });
+  });
+
+  test.each([
+    ['unsmear', 'unix:999999999999999999'],
+    ['unsmear', 'unix:8640000000001'],
+    ['unsmear', 'unix:-8640000000001'],
+    ['unsmear', 'unix:253402300800'],
+    ['unsmear', '1971-12-31T23:59:59Z'],
+    ['at', 'tai:8640000000001'],
+    ['at', 'L+999999999999999999'],
+    ['which', 'L-999999999999999999=0.1'],
+    ['plan', '--leap', '9999-12-31'],
+    ['matrix', '--leap', '9999-12-31'],
+    ['diff', 'step', 'meta', '--leap', '9999-12-31'],
+  ])('%s %s is wrong usage, with and without an assumption', (...command) => {
+    for (const extra of [[], ['--assume-no-leaps']]) {
+      const { code, out, err } = latchclock('smear', ...command, ...extra);
+      expect({ code, out }).toEqual({ code: 2, out: '' });
+      expect(err).toMatch(/^latchclock: (the table of leap seconds expired|this is (before|after)).*\n$/);
+    }
+  });
+
+  test('that cover less than the copy are not used, and that is told', () => {
+    const json = smearJson('plan', '--policy', 'step') as { table: { expires: string; notes: string[] } };
+    // Whatever this machine has: nothing that expires before the copy does.
+    expect(Number(json.table.expires ?? Infinity)).toBeGreaterThanOrEqual(1_814_140_800);
+    const given = file('cut', LIST.slice(0, LIST.lastIndexOf('#h')));
+    expect(latchclock('smear', 'plan', '--table', given).err).toMatch(/no #h line.*--unchecked-table/);
+    const { code, out } = latchclock('smear', 'plan', '--unchecked-table', given, '--policy', 'step');
+    expect(code).toBe(0);
+    expect(out).toMatch(/The table is unchecked: there is no #h line/);
+    expect(latchclock('smear', 'plan', '--table', given, '--unchecked-table', given).err).toMatch(
+      /two tables/,
+    );
   });
 
   testUnless(noMounts, "that are not there are replaced by the package's own, and that is told", () => {

@@ -7,7 +7,8 @@ import type { HostFiles } from '../../lib/host/files.ts';
 import { readKernelLog } from '../../lib/host/kernel-log.ts';
 import { findKernelMappings } from '../../lib/host/kernel-mappings.ts';
 import { readTimeNamespaceFacts } from '../../lib/host/time-namespace.ts';
-import { parseLeapSecondsList } from '../../lib/leap-table.ts';
+import { BUNDLED_LEAP_TABLE } from '../../lib/leap/bundled.ts';
+import { parseLeapTable } from '../../lib/leap/parse.ts';
 import type { Addon } from '../../lib/native/addon.ts';
 import {
   basetimeOffsets,
@@ -26,6 +27,7 @@ import { decodePvclock, pvclockHz } from '../../lib/page/pvclock.ts';
 import { evaluate, frequencyHz, isInWindow, type Segment } from '../../lib/page/segment.ts';
 import { BtfBuilder } from '../support/btf-builder.ts';
 import { kernelBtf } from '../support/kernel-btf.ts';
+import { tzifBytes } from '../support/tzif-builder.ts';
 import type { Attempt, Subject } from './driver.ts';
 import type { Field, Sample } from './mutate.ts';
 import { BTF_NAMES, btfFields } from './trim-btf.ts';
@@ -430,15 +432,39 @@ const LEAP_ROWS = `#$\t3676924800
 #h\t1 2 3 4 5
 `;
 
+const TZ_ROWS = `# Allowance for leap seconds
+Leap\t1972\tJun\t30\t23:59:60\t+\tS
+Leap\t1972\tDec\t31\t23:59:59\t-\tS
+#updated 1783323897 (2026-07-06)
+#expires 1814140800 (2027-06-28)
+`;
+
+const IERS_ROWS = `#  File expires on 28 December 2022
+#    MJD        Date        TAI-UTC (s)
+    41317.0    1  1 1972       10
+    41499.0    1  7 1972       11
+    41683.0    1  1 1973       12
+`;
+
+function tzifSample(version: 1 | 2 | 4): Sample {
+  const expires = version === 1 ? null : 1_814_140_800n;
+  const bytes = tzifBytes({ entries: BUNDLED_LEAP_TABLE.entries, expires, version });
+  const counts = [20, 24, 28, 32, 36, 40].map((at) => ({ at, size: 4 as const }));
+  return { name: `TZif of version ${version}`, bytes, fields: counts, tokens: ['TZif', '\n', 'UTC0'] };
+}
+
 const leapTableSubject: Subject = {
   name: 'leap-table',
   samples: [
     text('leap-seconds.list', fixture('../fixtures/leap-seconds.list'), '#$', '#@', '#h', '86400'),
     text('a few rows', LEAP_ROWS, '#$', '#@', '#h', '86400'),
+    text("tzdata's leapseconds", TZ_ROWS, 'Leap', 'Expires', '#updated ', '#expires ', '23:59:60', 'Dec'),
+    text('Leap_Second.dat', IERS_ROWS, '#  File expires on ', '.0', '41499', '1972'),
+    ...([1, 2, 4] as const).map(tzifSample),
   ],
   codes: ['ERR_BAD_LEAP_TABLE'],
   run(bytes) {
-    const { entries, updated, expires } = parseLeapSecondsList(decoded(bytes));
+    const { entries, updated, expires } = parseLeapTable(bytes, false).table;
     assert(entries.length > 0, 'a table has no entry');
     for (const [index, { unixSeconds, taiOffsetSeconds }] of entries.entries()) {
       const before = entries[index - 1];
@@ -447,9 +473,11 @@ const leapTableSubject: Subject = {
       if (before === undefined) continue;
       assert(unixSeconds > before.unixSeconds, 'entries do not ascend');
       assert(Math.abs(taiOffsetSeconds - before.taiOffsetSeconds) === 1, 'a leap is not one second');
+      assert(new Date(Number(unixSeconds) * 1000).getUTCDate() === 1, 'a leap is in mid-month');
+      assert(expires === null || unixSeconds <= expires, 'a leap is after the expiry');
     }
     for (const time of [updated, expires]) {
-      assert(time === null || (time > -(1n << 63n) && time < 1n << 63n), 'a time is out of range');
+      assert(time === null || !Number.isNaN(new Date(Number(time) * 1000).getTime()), 'a time has no date');
     }
   },
 };

@@ -14,8 +14,12 @@ describe('a policy', () => {
     ['ntpd:7200', 'cosine', -7200n * SECOND, 0n],
     ['ntpsec:7200', 'linear', -7200n * SECOND, 0n],
   ])('%s', (text, shape, startNs, endNs) => {
-    const window = { startNs, endNs };
-    expect(parsePolicy(text)).toMatchObject({ name: text, shape, positive: window, negative: window });
+    expect(parsePolicy(text)).toMatchObject({ name: text, shape, positive: { startNs, endNs } });
+    // The daemons count labels of UTC, of which a negative leap second takes one away.
+    const labels = text.startsWith('ntp')
+      ? { startNs: startNs + SECOND, endNs, spanNs: -startNs }
+      : { startNs, endNs };
+    expect(parsePolicy(text).negative).toEqual(labels);
   });
 
   test('aws is google-24h by another name', () => {
@@ -33,6 +37,14 @@ describe('a policy', () => {
       expect(curve).toEqual(curveOf(parsePolicy('chrony'), 1));
     }
   });
+
+  test.each(['smoothtime 400 0.001 leaponly', 'smoothtime 400 0.001', ' SmoothTime\t400  0.001 leaponly '])(
+    "%j is chrony's directive as its configuration has it",
+    (text) => {
+      const written = parsePolicy(text);
+      expect(written).toEqual({ ...parsePolicy('smoothtime:400,0.001'), name: text.trim() });
+    },
+  );
 
   test('a frequency that is reached is kept for as long as the second takes', () => {
     // 10 ppm after 10000 s, 0.05 s lost; 0.9 s at 10 ppm; 10000 s back.
@@ -71,6 +83,9 @@ describe('a policy', () => {
     ['linear:0..100,5', /linear shape has no ramp/],
     ['quadratic:0..100,x', /'x' is no time/],
     ['smoothtime:400', /no frequency and wander/],
+    ['smoothtime 400 leaponly', /no frequency and wander/],
+    ['smoothtime 400 0.001 leaponly maybe', /no policy/],
+    ['smoothtime 0 0.001', /no frequency and wander/],
     ['smoothtime:400,0', /no frequency and wander/],
     ['smoothtime:-400,0.001', /no frequency and wander/],
     ['smoothtime:400,0.001,3', /no frequency and wander/],

@@ -2,7 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Difference, differenceAt, largestDifference } from '../../lib/smear/difference.ts';
 import { parseInstant } from '../../lib/smear/instant.ts';
-import { add, compare, magnitude, multiply, negate, rational, toNumber } from '../../lib/smear/rational.ts';
+import {
+  add,
+  compare,
+  magnitude,
+  multiply,
+  nearest,
+  negate,
+  rational,
+  toNumber,
+} from '../../lib/smear/rational.ts';
 import { largestRate, type Smear } from '../../lib/smear/smear.ts';
 import { AROUND, NAMES, SIGNS, smearBy } from './support.ts';
 
@@ -28,10 +37,25 @@ describe('the largest difference', () => {
     ['meta', 'bloomberg', 968_000_000n, 'L+2000', false],
     ['ntpd', 'step', -1_000_000_000n, 'L', true],
     ['step', 'meta', -1_000_000_000n, 'L', false],
+    ['meta-2024', 'step', 1_000_000_000n, 'L', false],
+    ['meta-2024', 'bloomberg', 969_230_769n, 'L+2000', false],
   ])('of %s and %s is %d ns', (a, b, worst, where, isJustBefore) => {
     const found = between(a, b);
-    expect(found.worst).toEqual(rational(worst));
+    expect(nearest(found.worst)).toBe(worst);
     expect(found).toMatchObject({ atNs: at(where), isJustBefore });
+  });
+
+  test.each(SIGNS)('of meta and meta-2024 is 1/26 s just before the step, leap %i, exactly', (sign) => {
+    const [now, before] = [smearBy('meta', sign), smearBy('meta-2024', sign)];
+    const { worst, atNs, isJustBefore, isExact, apart } = largestDifference(now, before);
+    expect(compare(worst, rational(BigInt(-sign) * 1_000_000_000n, 26n))).toBe(0);
+    expect({ atNs, isJustBefore, isExact }).toEqual({
+      atNs: before.endNs,
+      isJustBefore: true,
+      isExact: true,
+    });
+    expect(apart).toEqual({ fromNs: now.startNs, toNs: now.endNs });
+    expect(differenceAt(now, before, before.endNs).numerator).toBe(0n);
   });
 
   test('of chrony and google-24h is where chrony has come to the rate of the line', () => {

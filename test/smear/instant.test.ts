@@ -9,7 +9,7 @@ import {
   parseLeapDay,
   parseSmeared,
 } from '../../lib/smear/instant.ts';
-import { nearestLeap, withLeap } from '../../lib/smear/leap.ts';
+import { assumingNoLeaps, nearestLeap, withLeap } from '../../lib/smear/leap.ts';
 import { AROUND, SIGNS, TIMELINE } from './support.ts';
 
 const SECOND = 1_000_000_000n;
@@ -27,6 +27,11 @@ describe('an instant', () => {
     ['L+0.000000001', KNOWN_L + 1n],
     ['tai:1483228836', KNOWN_L],
     ['tai:1483228836.25', KNOWN_L + SECOND / 4n],
+    // The first of the two 23:59:59.5 of a clock that steps; the 00:00:00 after the leap second.
+    ['unix:1483228799.5', KNOWN_L - SECOND / 2n],
+    ['unix:1483228800', KNOWN_L + SECOND],
+    ['unix:1483228800.000000001', KNOWN_L + SECOND + 1n],
+    ['unix:63072000', 63_072_010n * SECOND],
     ['2016-12-31T23:59:60Z', KNOWN_L],
     ['2016-12-31T23:59:60.999999999Z', KNOWN_L + SECOND - 1n],
     ['2016-12-31t23:59:59.5z', KNOWN_L - SECOND / 2n],
@@ -39,7 +44,13 @@ describe('an instant', () => {
 
   test.each([
     ['', /no instant.*give tai:SECONDS/],
-    ['now', /no instant/],
+    ['nowadays', /no instant/],
+    ['unix:', /no seconds/],
+    ['unix:1e3', /no seconds/],
+    ['unix:0', /before the table/],
+    ['unix:-8640000000001', /before the table/],
+    ['unix:8640000000001', /expired/],
+    ['unix:999999999999999999', /expired/],
     ['L5', /no seconds/],
     ['L+', /no seconds/],
     ['L+1e3', /no seconds/],
@@ -70,11 +81,31 @@ describe('an instant', () => {
     expect(at('2017-01-01T00:00:00Z') - at('2016-12-31T23:59:58Z')).toBe(SECOND);
   });
 
+  test('is now by the clock that is given, in UTC', () => {
+    const at = parseInstant('now', timeline, leap, () => 1_483_228_801_250_000_000n);
+    expect(at).toBe(KNOWN_L + 2n * SECOND + SECOND / 4n);
+    expect(() => parseInstant('now', timeline, leap, () => 2n ** 62n)).toThrow(/expired/);
+    const before = BigInt(Date.now()) * 1_000_000n;
+    const endless = assumingNoLeaps(timeline);
+    const now = parseInstant('now', endless, leap) - 37n * SECOND;
+    expect(now >= before && now <= BigInt(Date.now()) * 1_000_000n).toBe(true);
+  });
+
+  test('of a Unix time is read as it is written, but in the second that a negative leap leaves out', () => {
+    const negative = AROUND[-1];
+    const at = (text: string): bigint => parseInstant(text, negative.timeline, negative.leap);
+    expect(at('unix:1483228798.75')).toBe(negative.leap.taiNs - SECOND / 4n);
+    expect(at('unix:1483228800')).toBe(negative.leap.taiNs);
+    expect(() => at('unix:1483228799.5')).toThrow(/no leap second gives this day such a second/);
+  });
+
   test('after the table is told where a leap second is supposed, up to the year 9999', () => {
     const future = withLeap(TIMELINE, BigInt(Date.parse('2036-01-01') / 1000), 1);
     const at = (text: string): bigint => parseInstant(text, future.timeline, future.leap);
     expect(at('2035-12-31T23:59:60Z')).toBe(future.leap.taiNs);
-    expect(() => at('tai:253402300800')).toThrow(/after the year 9999/);
+    // 38 s of TAI - UTC after the 10000-01-01 of UTC.
+    expect(at('tai:253402300837.999999999')).toBe(253_402_300_838n * SECOND - 1n);
+    expect(() => at('tai:253402300838')).toThrow(/after the year 9999/);
   });
 
   test('in UTC and from the leap it is written as it is read, over leaps of both signs', () => {

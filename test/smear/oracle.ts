@@ -84,6 +84,49 @@ function chrony(sign: 1 | -1) {
   };
 }
 
+/**
+ * A clock that is off by `lost` of `per` of the time since the start, and puts itself right at the end, whatever it has
+ * come to: by what it shows before, `before` s behind TAI, and `after` s after the end.
+ */
+function cutOff(
+  sign: 1 | -1,
+  [start, end]: readonly [bigint, bigint],
+  [lost, per]: readonly [bigint, bigint],
+): Oracle {
+  return {
+    start,
+    end,
+    smearedNs: (tai) =>
+      tai >= end
+        ? tai - BEFORE - BigInt(sign) * SECOND
+        : nearestQuotient((tai - BEFORE) * per - BigInt(sign) * lost * (tai - start), per),
+  };
+}
+
+/**
+ * What ntpd and NTPsec do at a negative leap: by the label of the last 00:00:00 they are done, a second of which is left
+ * out. The labels before it are TAI - 36 s.
+ */
+function labelled(
+  interval: bigint,
+  done: (elapsed: bigint, window: bigint) => readonly [bigint, bigint],
+): Oracle {
+  const midnight = unixNs('2017-01-01T00:00:00Z');
+  const window = interval * SECOND;
+  const leap = leapInstant(-1);
+  return {
+    start: midnight - window + BEFORE,
+    end: leap,
+    smearedNs: (tai) => {
+      // After the leap the labels are a second ahead, and no offset is left.
+      if (tai >= leap) return tai - BEFORE + SECOND;
+      const label = tai - BEFORE;
+      const [part, whole] = done(label - (midnight - window), window);
+      return nearestQuotient(label * whole + SECOND * part, whole);
+    },
+  };
+}
+
 export interface Oracle {
   /** TAI, ns: where the documents let the smear start and end. */
   start: bigint;
@@ -97,9 +140,13 @@ function linear(sign: 1 | -1, start: bigint, end: bigint): Oracle {
   return { start, end, smearedNs: straight(start, end, start - BEFORE, end - after) };
 }
 
+/** A negative leap second of fbclock: from the first 00:00:00 by the offset before, one second after the leap. */
+const FBCLOCK_NEGATIVE = taiBefore('2017-01-01T00:00:00Z');
+
 /** The policies of the documents, for the leap second at the end of 2016-12-31. */
 export function oracles(sign: 1 | -1): Readonly<Record<string, Oracle>> {
   const leap = leapInstant(sign);
+  const fbclock = sign === 1 ? leap : FBCLOCK_NEGATIVE;
   const google24h = linear(sign, taiBefore('2016-12-31T12:00:00Z'), taiAfter('2017-01-01T12:00:00Z', sign));
   return {
     'google-24h': google24h,
@@ -116,9 +163,17 @@ export function oracles(sign: 1 | -1): Readonly<Record<string, Oracle>> {
       taiAfter('2017-01-01T00:00:00Z', sign),
     ),
     bloomberg: linear(sign, leap, leap + 2000n * SECOND),
-    meta: linear(sign, leap, leap + 62_500n * SECOND),
+    meta: cutOff(sign, [fbclock, fbclock + 62_500n * SECOND], [1n, 62_500n]),
+    // A ns each 65 us.
+    'meta-2024': cutOff(sign, [fbclock, fbclock + 62_500n * SECOND], [1n, 65_000n]),
     chrony: { start: leap, end: leap + 62_500n * SECOND, smearedNs: chrony(sign) },
-    ntpd: { start: leap - 86_400n * SECOND, end: leap, smearedNs: cosineUntilLeap(sign, 86_400n) },
-    ntpsec: linear(sign, leap - 86_400n * SECOND, leap),
+    ntpd:
+      sign === 1
+        ? { start: leap - 86_400n * SECOND, end: leap, smearedNs: cosineUntilLeap(sign, 86_400n) }
+        : labelled(86_400n, (elapsed, window) => [UNIT - cosineOfPi(elapsed, window), 2n * UNIT]),
+    ntpsec:
+      sign === 1
+        ? linear(sign, leap - 86_400n * SECOND, leap)
+        : labelled(86_400n, (elapsed, window) => [elapsed, window]),
   };
 }

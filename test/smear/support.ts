@@ -1,4 +1,4 @@
-import { BUNDLED_LEAP_TABLE } from '../../lib/smear/bundled-leap-table.ts';
+import { BUNDLED_LEAP_TABLE } from '../../lib/leap/bundled.ts';
 import { parsePolicy } from '../../lib/smear/custom-policy.ts';
 import { type Leap, timelineOf, withLeap } from '../../lib/smear/leap.ts';
 import { type Smear, smearOf } from '../../lib/smear/smear.ts';
@@ -36,6 +36,7 @@ export const NAMES = [
   'utc-sls',
   'bloomberg',
   'meta',
+  'meta-2024',
   'chrony',
   'ntpd',
   'ntpsec',

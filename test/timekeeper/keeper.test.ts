@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parsePolicy } from '../../lib/smear/custom-policy.js';
+import type { Leap } from '../../lib/smear/leap.js';
+import type { SmearPolicy } from '../../lib/smear/policy.js';
 import { smearedNsAt, smearOf } from '../../lib/smear/smear.js';
 import { shiftFor } from '../../lib/timekeeper/keeper.js';
 import { nsAt, scaledAt } from '../../lib/timekeeper/line.js';
@@ -288,6 +290,41 @@ describe('a leap second', () => {
     },
   );
 });
+
+test.each([1, -1] as const)(
+  'a smear that ends in a step (sign %i) steps at its tick, and is a ns off nowhere',
+  (sign) => {
+    const window = { startNs: NS_PER_SEC / 5n, endNs: (6n * NS_PER_SEC) / 5n, spanNs: 3n * NS_PER_SEC };
+    const cut: SmearPolicy = {
+      name: 'cut',
+      summary: '',
+      shape: 'linear',
+      positive: window,
+      negative: window,
+    };
+    const at = START_TAI_NS + NS_PER_SEC + 1n;
+    const timeline = withPlacedLeap(QUIET, at, sign);
+    const smear = smearOf(cut, timeline.leaps[0] as Leap, timeline);
+    const kept = new KeptTime(new SimulatedSource(), { utc: new UtcScale(timeline, cut) });
+    kept.run(3500);
+    const sides = { before: 0, after: 0 };
+    const first = kept.published[0]?.base ?? 0n;
+    const hold = (cycles: bigint): void => {
+      const standing = kept.at(cycles);
+      if (standing === null) return;
+      const taiNs = monotonicAt(standing, cycles) + standing.taiOffsetNs;
+      // Where the instant is known to a ns only, the side of the step is not.
+      if (taiNs >= smear.endNs - 2n && taiNs <= smear.endNs + 2n) return;
+      const off = shown(standing, standing.smeared, cycles) - smearedNsAt(smear, taiNs);
+      expect(off >= -2n && off <= 2n).toBe(true);
+      sides[taiNs < smear.endNs ? 'before' : 'after']++;
+    };
+    for (let cycles = first; cycles < kept.source.counter(); cycles += 333_333n) hold(cycles);
+    const end = kept.published.find((one) => monotonicAt(one, one.base) + one.taiOffsetNs >= smear.endNs);
+    for (let aside = -300n; aside < 300n; aside++) hold((end?.base as bigint) + aside);
+    expect(Math.min(sides.before, sides.after)).toBeGreaterThan(2000);
+  },
+);
 
 describe('a schedule on a source that runs free', () => {
   const free = (): KeptTime => new KeptTime(new SimulatedSource({ isFree: true }));

@@ -117,7 +117,7 @@ describe('UTC', () => {
         const knot = utc.nextKnotNs(taiNs) ?? taiNs + straight;
         const end = knot < taiNs + straight ? knot : taiNs + straight;
         const middle = taiNs + ((end - taiNs) * BigInt(eighth)) / 8n;
-        const [first, last] = [offsetAt(utc, taiNs), offsetAt(utc, end)];
+        const [first, last] = [offsetAt(utc, taiNs), utc.smearedOffsetNs(rational(end), taiNs)];
         const slope = multiply(subtract(last, first), rational(middle - taiNs, end - taiNs));
         const chord = subtract(offsetAt(utc, middle), subtract(first, multiply(slope, rational(-1n))));
         expect(compare(magnitude(chord), rational(1n, 16n))).toBeLessThanOrEqual(0);
@@ -125,6 +125,22 @@ describe('UTC', () => {
       { numRuns: 300 },
     );
     expect(curved).toBeGreaterThan(10);
+  });
+
+  test('a smear that ends in a step comes to its end without it, where a line is followed that far', () => {
+    const cut = parsePolicy('meta-2024');
+    for (const by of [1, -1] as const) {
+      const timeline = withPlacedLeap(QUIET, LEAP_NS, by);
+      const { endNs } = smearOf(cut, leapOf(timeline), timeline);
+      const utc = new UtcScale(timeline, cut);
+      const whole = rational(37n * NS_PER_SEC + BigInt(by) * NS_PER_SEC);
+      expect(compare(offsetAt(utc, endNs), whole)).toBe(0);
+      const left = subtract(whole, rational(BigInt(by) * NS_PER_SEC, 26n));
+      for (const aside of [0n, 1n, 1000n]) {
+        expect(compare(utc.smearedOffsetNs(rational(endNs + aside), endNs - 1n), left)).toBe(0);
+      }
+      expect(utc.nextKnotNs(endNs - 1n)).toBe(endNs);
+    }
   });
 
   test('tells how long ago its last leap second was, if it is of that sign', () => {

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isLatchclockError } from '../lib/errors.ts';
-import { type LeapTable, parseLeapSecondsList } from '../lib/leap-table.ts';
+import { isLatchclockError } from '../../lib/errors.ts';
+import { parseLeapSecondsList } from '../../lib/leap/leap-seconds-list.ts';
+import type { LeapTable } from '../../lib/leap/table.ts';
 
-const LIST = readFileSync(new URL('./fixtures/leap-seconds.list', import.meta.url), 'latin1');
+const LIST = readFileSync(new URL('../fixtures/leap-seconds.list', import.meta.url), 'latin1');
 const NTP_TO_UNIX = 2_208_988_800n;
 
 function unix(date: string): bigint {
@@ -63,6 +64,29 @@ describe('the list that tzdata 2026f ships', () => {
     expect(parseLeapSecondsList(LIST.replaceAll('\n', '\r\n'))).toEqual(table);
   });
 
+  test('it reads the same with CR line ends, and after a byte order mark', () => {
+    expect(parseLeapSecondsList(LIST.replaceAll('\n', '\r'))).toEqual(table);
+    const special = LIST.slice(LIST.indexOf('#$'));
+    expect(parseLeapSecondsList(`\uFEFF${special}`)).toEqual(table);
+  });
+
+  test('its hash is over the digits in the order of the file, as ntpd computes it', () => {
+    // By sha1sum over 3610569600, 3610566000 and the rows: the expiry is written before the update.
+    const rows = ['2272060800 10\t# 1 Jan 1972', '2287785600\t11', '2303683200\t12', '2335219200\t13'];
+    const more = ['2366755200\t14', '2398291200\t15', '2429913600\t16', '2461449600\t17', '2492985600\t18'];
+    const all = [...rows, ...more, '2524521600\t19'].join('\n');
+    const hash = '#h 4b304e10 95642b3f c10b91f9 90791725 25f280d0';
+    const [update, expiry] = ['#$ \t3610566000', '#@ \t3610569600'];
+    expect(parseLeapSecondsList([expiry, update, all, hash].join('\n'))).toMatchObject({
+      hash: 'match',
+      updated: 3_610_566_000n - NTP_TO_UNIX,
+      expires: 3_610_569_600n - NTP_TO_UNIX,
+    });
+    expect(parseLeapSecondsList([update, expiry, all, hash].join('\n')).hash).toBe('mismatch');
+    const split = [hash, rows.join('\n'), expiry, more.join('\n'), '2524521600\t19', update].join('\n');
+    expect(parseLeapSecondsList(split).hash).toBe('mismatch');
+  });
+
   test('a changed digit is reported as a mismatch, a missing hash as absent; neither is an error', () => {
     expect(parseLeapSecondsList(LIST.replace('4023129600', '4023129601')).hash).toBe('mismatch');
     expect(parseLeapSecondsList(LIST.replace(/^#h.*$/m, '#')).hash).toBe('absent');
@@ -79,22 +103,24 @@ describe('any table', () => {
   const tables = fc
     .record({
       updated: fc.option(seconds),
-      expires: fc.option(seconds),
+      validFor: fc.option(seconds),
       start: fc.integer({ min: -3, max: 40 }),
-      steps: fc.array(fc.record({ days: fc.integer({ min: 1, max: 4000 }), sign: fc.constantFrom(1, -1) }), {
+      steps: fc.array(fc.record({ months: fc.integer({ min: 1, max: 99 }), sign: fc.constantFrom(1, -1) }), {
         maxLength: 40,
       }),
     })
-    .map(({ updated, expires, start, steps }) => {
-      const entries = [{ unixSeconds: 63_072_000n, taiOffsetSeconds: start }];
-      for (const { days, sign } of steps) {
-        const last = entries.at(-1) ?? { unixSeconds: 0n, taiOffsetSeconds: 0 };
+    .map(({ updated, validFor, start, steps }) => {
+      const entries = [{ unixSeconds: unix('1972-01-01T00:00:00'), taiOffsetSeconds: start }];
+      let month = 0;
+      for (const { months, sign } of steps) {
+        month += months;
         entries.push({
-          unixSeconds: last.unixSeconds + 86_400n * BigInt(days),
-          taiOffsetSeconds: last.taiOffsetSeconds + sign,
+          unixSeconds: BigInt(Date.UTC(1972, month, 1) / 1000),
+          taiOffsetSeconds: (entries.at(-1)?.taiOffsetSeconds ?? 0) + sign,
         });
       }
-      return { updated, expires, entries };
+      const last = entries.at(-1)?.unixSeconds ?? 0n;
+      return { updated, expires: validFor === null ? null : last + validFor, entries };
     });
 
   test('comes back as written, with negative leap seconds and a hash that matches', () => {
@@ -117,11 +143,24 @@ describe('malformed and hostile text', () => {
     ['a row with a third number', `${row(0, 10)} 5`, /line 1/],
     ['a row with a fraction', row(0, '10.5'), /line 1/],
     ['a huge number', `${'9'.repeat(100_000)} 10`, /line 1/],
+    ['a row in a file of CRs', `# a\r# b\r${row(0, 10)}\rjunk`, /neither a comment nor .*\(line 4\)/],
     ['a repeated row', `${row(0, 10)}\n${row(0, 11)}`, /not later than the one before \(line 2\)/],
     ['rows in the wrong order', `${row(9, 10)}\n\n${row(1, 11)}`, /not later than the one before \(line 3\)/],
     ['a change of two seconds', `${row(0, 10)}\n${row(1, 12)}`, /changes by 2 s.*\(line 2\)/],
     ['a change of no second', `${row(0, 10)}\n${row(1, 10)}`, /changes by 0 s.*\(line 2\)/],
     ['a leap second at noon', `${row(0, 10)}\n${row(1.5, 11)}`, /not at 00:00:00 UTC \(line 2\)/],
+    [
+      'a leap second in mid-month',
+      `${row(0, 10)}\n${row(183, 11)}`,
+      /not at the start of a month \(line 2\)/,
+    ],
+    [
+      'a leap second after the expiry',
+      `#@ ${2_272_060_800 + 182 * 86_400 - 1}\n${row(0, 10)}\n${row(182, 11)}`,
+      /after the table's own expiry on 1972-06-30 \(line 3\)/,
+    ],
+    ['an expiry beyond all dates', `#@ 999999999999999999\n${row(0, 10)}`, /expiry is outside of the years/],
+    ['an entry beyond all dates', `${row(0, 10)}\n999999999999936000 11`, /outside of the years.*\(line 2\)/],
     ['an update time that is no number', `#$ soon\n${row(0, 10)}`, /#\$ is not followed by.*\(line 1\)/],
     ['an expiry that is no number', `#@\n${row(0, 10)}`, /#@ is not followed by.*\(line 1\)/],
     ['a second expiry', `#@ 1\n#@ 2\n${row(0, 10)}`, /#@ is given twice, first on line 1 \(line 2\)/],

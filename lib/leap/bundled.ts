@@ -1,4 +1,4 @@
-import type { LeapTable } from '../leap-table.js';
+import type { LeapTable } from './table.js';
 
 /** The first days of TAI - UTC = 10 s, 11 s, and so on. */
 const FIRST_DAYS = [
@@ -35,7 +35,7 @@ const FIRST_OFFSET = 10;
 
 /**
  * The leap seconds of the IERS list that tzdata 2026f ships, for systems without a table. It is a copy of facts that
- * change: the system's own table comes first.
+ * change: a table of the system that covers as much comes first.
  */
 export const BUNDLED_LEAP_TABLE: LeapTable = {
   updated: 1_783_323_897n,

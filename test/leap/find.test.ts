@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { LatchclockError } from '../../lib/errors.ts';
-import { parseLeapSecondsList } from '../../lib/leap-table.ts';
-import { BUNDLED_LEAP_TABLE } from '../../lib/smear/bundled-leap-table.ts';
-import { findLeapTable, readLeapTable, SYSTEM_PATHS } from '../../lib/smear/find-leap-table.ts';
-import { parseTzLeapseconds } from '../../lib/smear/tz-leapseconds.ts';
+import { BUNDLED_LEAP_TABLE } from '../../lib/leap/bundled.ts';
+import { findLeapTable, readLeapTable, SYSTEM_PATHS } from '../../lib/leap/find.ts';
+import { parseLeapSecondsList } from '../../lib/leap/leap-seconds-list.ts';
+import { parseTzLeapseconds } from '../../lib/leap/tz-leapseconds.ts';
 
 const LIST = readFileSync(new URL('../fixtures/leap-seconds.list', import.meta.url), 'latin1');
 const [LIST_PATH] = SYSTEM_PATHS;
@@ -26,8 +26,11 @@ function tzText(): string {
 const reading = (files: Record<string, string>) => (path: string) => {
   const text = files[path];
   if (text === undefined) throw new LatchclockError('ERR_FILE', 'cannot open: ENOENT', { where: path });
-  return text;
+  return new TextEncoder().encode(text);
 };
+
+/** The table of a `leapseconds` that was made before that of the list, and covers less. */
+const OLD_TZ = tzText().replace(/#expires \d+/, '#expires 1782604800');
 
 describe('the copy that the package brings', () => {
   test('is the list that tzdata 2026f ships', () => {
@@ -39,9 +42,16 @@ describe("the system's table", () => {
   test('is the list, where it is sound', () => {
     const files = { [LIST_PATH]: LIST, [TZ_PATH]: 'junk' };
     const found = findLeapTable(reading(files), IN_2026);
-    expect(found).toEqual({ source: LIST_PATH, isBundled: false, table: BUNDLED_LEAP_TABLE, notes: [] });
+    expect(found).toEqual({
+      source: LIST_PATH,
+      isBundled: false,
+      table: BUNDLED_LEAP_TABLE,
+      reason: 'it covers most, until 2027-06-28',
+      notes: [expect.stringMatching(/^Not used: .*\/usr\/share\/zoneinfo\/leapseconds/)],
+    });
   });
 
+  // Of tables that cover the same the system's comes before the copy.
   test.each([
     ['missing', {}],
     ['cut short', { [LIST_PATH]: LIST.slice(0, LIST.lastIndexOf('#h')) }],
@@ -52,6 +62,44 @@ describe("the system's table", () => {
     expect(found.table.entries).toEqual(BUNDLED_LEAP_TABLE.entries);
     expect(found.notes).toHaveLength(state === 'missing' ? 0 : 1);
     if (state !== 'missing') expect(found.notes[0]).toMatch(/^Not used: .*leap-seconds\.list/);
+  });
+
+  test('is the one that covers most, whatever its place, and that is said', () => {
+    const old = { [TZ_PATH]: OLD_TZ };
+    // Red before: an expired table of the system won over a newer copy.
+    expect(findLeapTable(reading(old), IN_2026)).toEqual({
+      source: 'bundled copy of 2026-07-06',
+      isBundled: true,
+      table: BUNDLED_LEAP_TABLE,
+      reason: 'it covers most, until 2027-06-28',
+      notes: [`Not used: ${TZ_PATH}, which covers less, until 2026-06-28.`],
+    });
+    const newer = OLD_TZ.replace('#expires 1782604800', '#expires 1861920000');
+    const found = findLeapTable(reading({ [LIST_PATH]: LIST, [TZ_PATH]: newer }), IN_2026);
+    expect(found).toMatchObject({ source: TZ_PATH, reason: 'it covers most, until 2029-01-01', notes: [] });
+  });
+
+  test('may have no expiry: that covers all, unless another table has a leap second that it lacks', () => {
+    const endless = tzText().replace(/#expires.*\n/, '');
+    expect(findLeapTable(reading({ [LIST_PATH]: LIST, [TZ_PATH]: endless }), IN_2026)).toMatchObject({
+      source: TZ_PATH,
+      reason: 'it covers most, for ever',
+    });
+    const stale = endless.replace(/^Leap\t2016.*\n/m, '');
+    expect(findLeapTable(reading({ [LIST_PATH]: LIST, [TZ_PATH]: stale }), IN_2026).source).toBe(LIST_PATH);
+    expect(findLeapTable(reading({ [TZ_PATH]: stale }), IN_2026).isBundled).toBe(true);
+  });
+
+  test('is warned of from a month before its expiry', () => {
+    const expires = BUNDLED_LEAP_TABLE.expires as bigint;
+    const notesAt = (seconds: bigint): string[] =>
+      findLeapTable(reading({ [LIST_PATH]: LIST }), seconds).notes;
+    expect(notesAt(expires - 31n * 86_400n)).toEqual([]);
+    expect(notesAt(expires - 31n * 86_400n + 1n)).toEqual([
+      'The table expires on 2027-06-28, in 30 days: get a newer one.',
+    ]);
+    expect(notesAt(expires - 1n)).toEqual([expect.stringContaining('in 0 days')]);
+    expect(notesAt(expires)).toEqual([expect.stringMatching(/^The table expired on 2027-06-28/)]);
   });
 
   test("is this package's copy where there is none, and that is told", () => {
@@ -69,7 +117,13 @@ describe("the system's table", () => {
   });
 
   test('of this machine, or the copy, has the leap second of 2016', () => {
-    const found = findLeapTable((path) => readFileSync(path, 'utf8'), IN_2026);
+    const found = findLeapTable((path) => {
+      try {
+        return readFileSync(path);
+      } catch {
+        throw new LatchclockError('ERR_FILE', 'cannot open', { where: path });
+      }
+    }, IN_2026);
     expect(found.table.entries.some(({ taiOffsetSeconds }) => taiOffsetSeconds === 37)).toBe(true);
   });
 
@@ -83,7 +137,7 @@ describe("the system's table", () => {
 
 describe('a table that is given', () => {
   test('may be of either kind', () => {
-    for (const text of [LIST, tzText()]) {
+    for (const text of [LIST, tzText(), LIST.replaceAll('\n', '\r'), tzText().replaceAll('\n', '\r')]) {
       const found = readLeapTable(reading({ table: text }), 'table', IN_2026);
       expect(found).toMatchObject({ source: 'table', isBundled: false, notes: [] });
       expect(found.table.entries).toEqual(BUNDLED_LEAP_TABLE.entries);
