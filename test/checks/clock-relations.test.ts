@@ -53,9 +53,10 @@ describe('clock.relations', () => {
 
 describe('the state of timekeeping', () => {
   const DAY = 86_400n;
-  /** The simulated kernel's realtime, and the midnight after it: 2026-09-21. */
-  const NOW = 1_790_000_000n;
-  const MIDNIGHT = (NOW / DAY + 1n) * DAY;
+  /** The simulated kernel's realtime, noon of 2026-09-30, and the midnight after it, at which a leap second may be. */
+  const NOW = 1_790_769_600n;
+  const MIDNIGHT = 1_790_812_800n;
+  const LAST_DAY = { realtimeSeconds: NOW };
   const TABLE = '/usr/share/zoneinfo/leap-seconds.list';
 
   /** A list with its hash whose last leap second, by one second, comes at a Unix time. */
@@ -111,14 +112,14 @@ describe('the state of timekeeping', () => {
   });
 
   test.each<[string, Partial<Adjtimex>, string]>([
-    ['to be inserted', { state: 1, status: 0x2011 }, 'inserted at the end of 2026-09-21 (STA_INS)'],
-    ['to be left out', { state: 2, status: 0x2021 }, 'left out at the end of 2026-09-21 (STA_DEL)'],
+    ['to be inserted', { state: 1, status: 0x2011 }, 'inserted at the end of 2026-09-30 (STA_INS)'],
+    ['to be left out', { state: 2, status: 0x2021 }, 'left out at the end of 2026-09-30 (STA_DEL)'],
     ['to be inserted, unsynchronised', { state: 5, status: 0x50 }, '(STA_INS)'],
     ['that is being inserted', { state: 3, status: 0x2011 }, 'is being inserted (STA_INS)'],
     ['whose flag is stuck', { state: 4, status: 0x2011 }, 'its flag is stuck (STA_INS)'],
     ['of both signs', { state: 1, status: 0x2031 }, 'STA_INS and STA_DEL'],
   ])('with a leap second %s that no table has is a warning', async (_, adjtimex, reason) => {
-    const verdict = await runCheckOn({ adjtimex }, 'clock.relations');
+    const verdict = await runCheckOn({ ...LAST_DAY, adjtimex }, 'clock.relations');
     expect(verdict.status).toBe('warn');
     expect(verdict.reason).toContain(reason);
   });
@@ -129,7 +130,7 @@ describe('the state of timekeeping', () => {
     ['to be inserted, unsynchronised', { state: 5, status: 0x50 }, MIDNIGHT, 38],
   ])('with a leap second %s that the table has is sound', async (_, adjtimex, unixSeconds, offset) => {
     const files = { [TABLE]: listWithLeap(unixSeconds, offset) };
-    expect(await runCheckOn({ adjtimex, files }, 'clock.relations')).toMatchObject({
+    expect(await runCheckOn({ ...LAST_DAY, adjtimex, files }, 'clock.relations')).toMatchObject({
       status: 'pass',
       evidence: { doubts: [] },
     });
@@ -138,10 +139,13 @@ describe('the state of timekeeping', () => {
   test('with a leap second of the other sign, or on another day, than the table has is a warning', async () => {
     for (const [unixSeconds, offset] of [
       [MIDNIGHT, 36],
-      [MIDNIGHT + DAY, 38],
+      [MIDNIGHT + 31n * DAY, 38],
     ] as const) {
       const files = { [TABLE]: listWithLeap(unixSeconds, offset) };
-      const verdict = await runCheckOn({ adjtimex: { state: 1, status: 0x2011 }, files }, 'clock.relations');
+      const verdict = await runCheckOn(
+        { ...LAST_DAY, adjtimex: { state: 1, status: 0x2011 }, files },
+        'clock.relations',
+      );
       expect(verdict).toMatchObject({ status: 'warn', reason: expect.stringContaining('has none then') });
     }
   });
@@ -169,7 +173,7 @@ describe('the state of timekeeping', () => {
   });
 
   test('says that the table has expired, if it has', async () => {
-    const files = { [TABLE]: listWithLeap(1_500_000_000n - (1_500_000_000n % DAY), 36) };
+    const files = { [TABLE]: listWithLeap(1_498_867_200n, 36) };
     const [text = ''] = Object.values(files);
     const expired = text.replace(String(1_830_000_000n + 2_208_988_800n), '3990000000');
     const timeline = timelineOf(parseLeapSecondsList(expired));

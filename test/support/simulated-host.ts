@@ -85,6 +85,8 @@ export interface SimulatedHostOptions {
   /** The kernel rewrites its page when so many cycles have passed (default: never). */
   updateEveryCycles?: bigint;
   counterHz?: bigint;
+  /** Realtime as the page is first written, whole Unix seconds; TAI is 37 s ahead. */
+  realtimeSeconds?: bigint;
   mult?: bigint;
   /** The uncorrected mult of monotonic-raw (default: mult and 5). */
   multRaw?: bigint;
@@ -140,9 +142,10 @@ class SimulatedKernel {
     this.shift = options.shift ?? 24n;
     this.namespace = options.inTimeNamespace ?? { monotonicNs: 0n, boottimeNs: 0n };
     const base = (seconds: bigint, ns: bigint): Base => ({ seconds, scaledNs: (ns << this.shift) + 12_345n });
+    const realtime = options.realtimeSeconds ?? 1_790_000_000n;
     this.bases = {
-      realtime: base(1_790_000_000n, 250_000_001n),
-      tai: base(1_790_000_037n, 250_000_001n),
+      realtime: base(realtime, 250_000_001n),
+      tai: base(realtime + 37n, 250_000_001n),
       monotonic: base(1_234n, 999_999_990n),
       boottime: base(5_678n, 999_999_990n),
       raw: base(1_233n, 7n),
