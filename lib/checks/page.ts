@@ -197,8 +197,12 @@ const namespaceCheck: Check = {
       page: proved.page.index,
       pageOffsetsNs: { monotonic, boottime },
       procOffsetsNs: told.offsets === null ? null : { ...told.offsets },
+      procOffsetsForChildrenNs: told.childrenOffsets === null ? null : { ...told.childrenOffsets },
     };
-    const bound = 'offsets compared to the nanosecond';
+    const bound =
+      told.childrenOffsets === null
+        ? 'offsets compared to the nanosecond'
+        : 'in or out of a namespace compared; /proc tells the offsets for children only';
     const disagreements = [
       told.inTimeNamespace !== null && told.inTimeNamespace !== proved.inTimeNamespace
         ? `the page says ${proved.inTimeNamespace ? 'in' : 'not in'} a time namespace, /proc the opposite`
@@ -227,7 +231,12 @@ const namespaceCheck: Check = {
       ? `in one: monotonic ${offsetSeconds(monotonic)}, boottime ${offsetSeconds(boottime)}, real page ${proved.page.index}`
       : 'in the initial namespace, no offsets';
     const unheard = told.inTimeNamespace === null ? ' (by the page alone: /proc does not tell)' : '';
-    return { status: 'pass', reason: `${reason}${unheard}`, bound, evidence };
+    const { childrenOffsets } = told;
+    const children =
+      childrenOffsets === null
+        ? ''
+        : `; for children: monotonic ${offsetSeconds(childrenOffsets.monotonicNs)}, boottime ${offsetSeconds(childrenOffsets.boottimeNs)}`;
+    return { status: 'pass', reason: `${reason}${unheard}${children}`, bound, evidence };
   },
 };
 

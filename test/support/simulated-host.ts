@@ -329,10 +329,12 @@ function defaultFiles(
     return `${(ns - nanoseconds) / SECOND} ${nanoseconds}`;
   };
   const { monotonicNs, boottimeNs } = inTimeNamespace ?? { monotonicNs: 0n, boottimeNs: 0n };
+  const namespaceLink = inTimeNamespace === undefined ? 'time:[4026531834]' : 'time:[4026532177]';
   return {
     '/proc/self/maps': (options.maps ?? true) ? maps : null,
     '/proc/cmdline': 'console=ttyS0 root=/dev/vda ro\n',
-    '/proc/self/ns/time': inTimeNamespace === undefined ? 'time:[4026531834]' : 'time:[4026532177]',
+    '/proc/self/ns/time': namespaceLink,
+    '/proc/self/ns/time_for_children': namespaceLink,
     '/proc/self/timens_offsets': `monotonic ${seconds(monotonicNs)}\nboottime ${seconds(boottimeNs)}\n`,
     '/sys/kernel/btf/vmlinux': options.btf ?? null,
     '/sys/devices/system/clocksource/clocksource0/current_clocksource': `${current}\n`,
