@@ -1,5 +1,6 @@
 import type { CheckResult, CheckStatus } from '../checks/model.js';
 import type { RunReport } from '../checks/run.js';
+import { nameCpus } from '../host/cpus.js';
 import { hostLines } from './host-text.js';
 import { type Colors, columns, type TextStyle } from './text.js';
 
@@ -35,6 +36,15 @@ function verdictLine({ summary, interrupted, durationMs }: RunReport, colors: Co
   return `${word}: ${counts} in ${(durationMs / 1000).toFixed(1)} s`;
 }
 
+/** What became of the CPUs of the run, where some were taken away; said once, and not by each check. */
+function takenAwayLines({ takenAway }: RunReport, colors: Colors): string[] {
+  if (takenAway.length === 0) return [];
+  const were = takenAway.length === 1 ? 'was' : 'were';
+  return [
+    `${colors.yellow(nameCpus(takenAway))} ${were} taken away during the run (hotplug, a cpuset, taskset): measured on the others`,
+  ];
+}
+
 /** A run as text for people. */
 export function validateText(report: RunReport, style: TextStyle): string {
   const { colors } = style;
@@ -45,5 +55,5 @@ export function validateText(report: RunReport, style: TextStyle): string {
       .flatMap((check) => checkRows(check, colors));
     return `${colors.bold(group)}\n${columns(style, [5, 11], rows)}`;
   });
-  return `${[hostLines(report.host, style), ...blocks, verdictLine(report, colors)].join('\n\n')}\n`;
+  return `${[hostLines(report.host, style), ...blocks, ...takenAwayLines(report, colors), verdictLine(report, colors)].join('\n\n')}\n`;
 }

@@ -43,7 +43,7 @@ describe('what /proc says', () => {
     expect(facts.childrenOffsets).toEqual({ monotonicNs: 7n, boottimeNs: 8n });
   });
 
-  test('without the link of the namespace for children the offsets are nobody\'s known', () => {
+  test("without the link of the namespace for children the offsets are nobody's known", () => {
     const facts = read({ files: { '/proc/self/ns/time_for_children': null } });
     expect(facts.offsets).toBeNull();
     expect(facts.childrenOffsets).toEqual({ monotonicNs: 0n, boottimeNs: 0n });

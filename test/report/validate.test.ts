@@ -40,6 +40,7 @@ const REPORT: RunReport = {
   },
   budget: 'default',
   cpus: [0, 1],
+  takenAway: [],
   seed: (1n << 64n) - 1n,
   checks: [
     check('counter.invariant', {}),

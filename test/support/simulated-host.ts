@@ -18,6 +18,7 @@ import {
   type ReaderProtocolName,
   ReadingSource,
   type ReadingSourceName,
+  type Stray,
   StressHazard,
   type StressHazardName,
   type StressTally,
@@ -88,6 +89,12 @@ export interface SimulatedHostOptions {
   /** Files over the defaults, by path; null hides a file. Links are text, `/dev/kmsg` is one record a line. */
   files?: Readonly<Record<string, string | Uint8Array | null>>;
   cpus?: readonly number[];
+  /** Of these, the ones that are gone at the present counter (hotplug, a cpuset). */
+  takenAway?: (counter: bigint) => readonly number[];
+  /** An affinity is accepted and ignored: every thread runs on this CPU. */
+  stuckOnCpu?: number;
+  /** All clocks but the CPU times move in steps of so many nanoseconds, as under the clocksource jiffies. */
+  clockStepNs?: bigint;
   adjtimex?: Partial<Adjtimex>;
   /** What stress of a reader finds, over what a sound one of its protocol does. */
   stress?: ((protocol: ReaderProtocolName, hazard: StressHazardName) => Partial<StressTally>) | undefined;
@@ -169,6 +176,12 @@ class SimulatedKernel {
 
   /** What a right reader answers for `clock` at the present counter, nanoseconds. */
   clockNs(clock: ClockName): bigint {
+    const ns = this.#exactNs(clock);
+    const step = this.options.clockStepNs ?? 1n;
+    return ns - (ns % step);
+  }
+
+  #exactNs(clock: ClockName): bigint {
     const at = (name: keyof SimulatedKernel['bases']): bigint => {
       const { seconds, scaledNs } = this.bases[name];
       const delta = this.counter > this.cycleLast ? this.counter - this.cycleLast : 0n;
@@ -383,8 +396,30 @@ function simulatedAddon(
 ): Addon {
   const { counterState = 'enabled', missingClocks = ABSENT, mode = 'tsc' } = options;
   const cpuid = options.cpuid === 'traps' ? null : { ...defaultCpuid(), ...options.cpuid };
-  let affinity = [...(options.cpus ?? [0, 1])];
-  const allowed = new Set(affinity);
+  const possible = [...(options.cpus ?? [0, 1])];
+  let affinity = possible;
+  const isGone = (cpu: number): boolean => options.takenAway?.(kernel.counter).includes(cpu) === true;
+  // The kernel moves a thread all of whose CPUs are gone.
+  const runsOn = (): number[] => {
+    const left = affinity.filter((cpu) => !isGone(cpu));
+    return left.length > 0 ? left : possible.filter((cpu) => !isGone(cpu));
+  };
+  const pin = (cpus: Iterable<number>, where: string): number[] => {
+    const wanted = [...new Set(cpus)].filter((cpu) => possible.includes(cpu) && !isGone(cpu));
+    if (wanted.length === 0) throw systemCallError(where, 'sched_setaffinity', 'EINVAL');
+    return wanted.sort((a, b) => a - b);
+  };
+  /** What threads on `cpus` find that look where they are, each so many times. */
+  const strayOf = (cpus: readonly number[], looks: number): Stray => {
+    const seen = options.stuckOnCpu ?? -1;
+    const astray = options.stuckOnCpu === undefined ? [] : cpus.filter((cpu) => cpu !== seen);
+    const [asked] = astray;
+    return {
+      looks: looks * cpus.length,
+      astray: looks * astray.length,
+      ...(asked === undefined ? { asked: -1, seen: -1 } : { asked, seen }),
+    };
+  };
 
   const checkCounter = (where: string): void => {
     if (counterState !== 'disabled') return;
@@ -565,7 +600,7 @@ function simulatedAddon(
     readCounters(method, cycles, aux) {
       for (let i = 0; i < cycles.length; i++) {
         cycles[i] = readCounter(method, 'readCounters');
-        if (aux !== undefined) aux[i] = affinity[0] ?? 0;
+        if (aux !== undefined) aux[i] = runsOn()[0] ?? 0;
       }
     },
     readClock: (path, clockId) => readClock(PATH_NAMES[path] as ClockPathName, clockId, 'readClock'),
@@ -676,7 +711,10 @@ function simulatedAddon(
     },
     lockStep(source, clockId, page, cpus, reads, mostCycles) {
       const name = LOCK_STEP_NAMES[source] as LockStepSourceName;
+      for (const cpu of cpus) pin([cpu], 'lockStep');
+      const stray = strayOf([...cpus], 10);
       const tally: LockStepTally = {
+        stray,
         reads: 0,
         handOvers: 0,
         backwards: 0,
@@ -689,7 +727,7 @@ function simulatedAddon(
       const end = kernel.counter + BigInt(mostCycles);
       for (let i = 0; i < reads * cpus.length && kernel.counter < end; i++) {
         tally.reads++;
-        if (i > 0 && cpus.length > 1) tally.handOvers++;
+        if (i > 0 && cpus.length > 1 && stray.astray === 0) tally.handOvers++;
         const ahead = options.counterOffset?.(cpus[i % cpus.length] ?? 0) ?? 0n;
         const value =
           name === 'counter' ? readCounter(1, 'lockStep') + ahead : read(name, clockId, page, 'lockStep').ns;
@@ -710,8 +748,12 @@ function simulatedAddon(
     },
     pingPong(cpuHere, cpuThere, rounds) {
       checkCounter('pingPong');
+      for (const cpu of [cpuHere, cpuThere]) pin([cpu], 'pingPong');
+      kernel.advance();
+      const stray = strayOf([cpuHere, cpuThere], rounds);
       const offset = (options.counterOffset?.(cpuThere) ?? 0n) - (options.counterOffset?.(cpuHere) ?? 0n);
-      return { lowest: offset - 50n, highest: offset + 50n, rounds, bestRoundTrip: 100n };
+      const counted = stray.astray === 0 ? rounds : 0;
+      return { lowest: offset - 50n, highest: offset + 50n, rounds: counted, bestRoundTrip: 100n, stray };
     },
     PageRecorder: SimulatedRecorder,
     clockReader: (source, clockId, page, out) => () => {
@@ -720,12 +762,12 @@ function simulatedAddon(
     counterReader: (method, out) => () => {
       out[0] = readCounter(method, 'counterReader');
     },
-    cpuAffinity: () => [...affinity],
+    cpuAffinity: runsOn,
     setCpuAffinity(cpus) {
-      const wanted = [...new Set(cpus)].filter((cpu) => allowed.has(cpu)).sort((a, b) => a - b);
-      if (wanted.length === 0) throw systemCallError('setCpuAffinity', 'sched_setaffinity', 'EINVAL');
-      affinity = wanted;
+      const wanted = pin(cpus, 'setCpuAffinity');
+      if (options.stuckOnCpu === undefined) affinity = wanted;
     },
+    isOnCpu: (cpu) => cpu === (options.stuckOnCpu ?? runsOn()[0]),
   };
   return addon;
 }
