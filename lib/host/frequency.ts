@@ -82,20 +82,28 @@ const MOST_BURSTS = 400;
 /** Of a clock that was not seen to move at all. */
 const STANDING_NS = 1_000_000_000n;
 
-/** Reads on until the clock moves: one that moves with the kernel's tick may not have, in some hundred readings. */
+/** Of a coarse clock: one move may have been a longer one, over which the thread was kept off its CPU. */
+const LEAST_MOVES = 4;
+
+/** Reads on until the clock has moved some times: one that moves with the kernel's tick has not, in some hundred readings. */
 function stepFrom(addon: Addon, path: ClockPathId, seen: readonly bigint[]): ClockStep {
-  const known = clockStepOf(seen);
-  if (known !== null) return known;
   const burst = new BigInt64Array(BURST);
-  // A step needs two values that follow one another: the last of a burst goes before the next.
-  let last = seen.at(-1);
-  for (let i = 0; i < MOST_BURSTS; i++) {
+  // Each value once.
+  const moves: bigint[] = [];
+  let stoodStill = false;
+  const take = (values: Iterable<bigint>): void => {
+    for (const value of values) {
+      if (value === moves.at(-1)) stoodStill = true;
+      else moves.push(value);
+    }
+  };
+  take(seen);
+  for (let bursts = 0; moves.length <= LEAST_MOVES && bursts < MOST_BURSTS; bursts++) {
     addon.readClocks(path, CLOCK_IDS['monotonic-raw'], burst);
-    const found = clockStepOf(last === undefined ? [...burst] : [last, ...burst]);
-    if (found !== null) return found;
-    last = burst.at(-1);
+    take(burst);
   }
-  return { stepNs: STANDING_NS, stoodStill: true };
+  const step = clockStepOf(moves);
+  return step === null ? { stepNs: STANDING_NS, stoodStill: true } : { stepNs: step.stepNs, stoodStill };
 }
 
 /**
