@@ -104,13 +104,13 @@ async function verdictOnCpus(
   context: Omit<CheckContext, 'cpus'>,
   runCpus: RunCpus,
 ): Promise<Verdict> {
-  for (;;) {
+  for (let again = 0; ; again++) {
     const cpus = runCpus.now();
     const verdict = await verdictOf(check, { ...context, cpus });
     if (verdict.status !== 'skip' || verdict.reason === INTERRUPTED) return verdict;
     const left = runCpus.now();
-    // Fewer each time, so that this ends.
-    if (cpus.every((cpu) => left.includes(cpu))) return verdict;
+    // CPUs may come back and go again: for each of the run one more time, so that this ends.
+    if (again === runCpus.wanted.length || cpus.every((cpu) => left.includes(cpu))) return verdict;
   }
 }
 
