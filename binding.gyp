@@ -21,6 +21,7 @@
         "native/core/bracket.cc",
         "native/core/counter.cc",
         "native/core/cpu_affinity.cc",
+        "native/core/current_cpu.cc",
         "native/core/fast_path_probe.cc",
         "native/core/fault_safe_copy.cc",
         "native/core/kernel_page.cc",

@@ -1,5 +1,6 @@
 import { isLatchclockError, LatchclockError } from '../errors.js';
 import { chooseCpus } from '../host/cpus.js';
+import { measureClockStep, requireReference } from '../host/frequency.js';
 import { type Host, summarizeHost } from '../host/host.js';
 import { CounterMethod } from '../native/addon.js';
 import { CLOCK_NAMES, type ClockName } from '../page/posix-clocks.js';
@@ -112,7 +113,8 @@ export interface PreparedBench {
  *
  * @throws LatchclockError `ERR_BAD_ARGUMENT` for an unknown clock or path, threads or rounds out of range, a CPU outside the
  *   affinity, a seed that is no unsigned 64-bit integer, or an earlier report that timed something else;
- *   `ERR_COUNTER_DISABLED` where this thread cannot read the counter
+ *   `ERR_COUNTER_DISABLED` where this thread cannot read the counter; `ERR_CANNOT_RUN` where the clocks move in steps of
+ *   more than a microsecond
  */
 export function prepareBench(host: Host, options: BenchOptions): PreparedBench {
   const quick = options.quick === true;
@@ -142,6 +144,8 @@ export function prepareBench(host: Host, options: BenchOptions): PreparedBench {
   }
   // Throws the reason: nothing is timed without it, and functions of others would raise a signal.
   host.addon.readCounter(CounterMethod['lfence-rdtsc']);
+  // Cycles are turned into nanoseconds by it where the kernel does not tell, and loops of JavaScript are timed by a clock.
+  requireReference(measureClockStep(host.addon));
   const wanted = subjectsOf(paths, clocks);
   if (wanted.length === 0) throw bad('no path has one of these clocks', 'paths, clocks', 'see --help');
   const plan = {

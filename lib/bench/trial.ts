@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LatchclockError } from '../errors.js';
-import { measureFrequency, takeAnchor } from '../host/frequency.js';
+import { measureCounter } from '../host/frequency.js';
 import { type Host, kernelCounterHz, orNull } from '../host/host.js';
 import { type BenchArguments, type BenchTiming, CounterMethod } from '../native/addon.js';
 import { type JsRead, JsReads } from './javascript.js';
@@ -150,13 +150,11 @@ function granularityNs({ addon }: Host, hz: number): number {
   return ((Number.isFinite(least) ? least : (sorted[0] ?? 0)) / hz) * 1e9;
 }
 
+const CALIBRATION_MS = 200;
+
 /** The counter's frequency: the kernel's, or measured where its page does not tell. */
 async function counterHz(host: Host): Promise<number> {
-  const known = orNull(() => kernelCounterHz(host));
-  if (known !== null) return known;
-  const first = takeAnchor(host.addon);
-  await new Promise((done) => setTimeout(done, 200));
-  return measureFrequency(first, takeAnchor(host.addon)).hz;
+  return orNull(() => kernelCounterHz(host)) ?? (await measureCounter(host.addon, CALIBRATION_MS)).hz;
 }
 
 /** So many reads that a batch takes about `batchNs`; the loops before it warm up. */

@@ -10,6 +10,7 @@ import { CLOCK_IDS, CLOCK_NAMES, type PageClockName } from '../page/posix-clocks
 import { rowEvidence, takeBrackets } from './bracketing.js';
 import { formatNs, formatNsRange, plural } from './format.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
+import { PINNING_ADVICE, type Pinning, pinningRemark } from './pinning.js';
 
 interface Clock {
   name: string;
@@ -139,7 +140,7 @@ function pairEvidence(pairs: readonly MeasuredPair[]): Evidence {
   return clocks;
 }
 
-function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinned: boolean): Verdict {
+function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinning: Pinning): Verdict {
   const samples = pairs.reduce((sum, { total }) => sum + total.samples, 0);
   const outside = pairs.filter(({ total }) => total.outside > 0);
   const differing = pairs.flatMap(({ total }) => total.differing);
@@ -150,7 +151,8 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinned: boolean)
     disagreements: plan.disagreements,
     leftOut: plan.leftOut,
     filtered: plan.filtered,
-    pinned,
+    pinned: pinning === 'pinned',
+    pinning,
     recomputed: pairs.reduce((sum, { total }) => sum + total.recomputed, 0),
     differing,
     clocks: pairEvidence(pairs),
@@ -168,7 +170,7 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinned: boolean)
     };
   }
   const widths = pairs.map(({ total }) => total.widthNs).filter((width) => width > 0);
-  const bound = `median brackets of ${formatNsRange(widths)}, 0 for coarse clocks`;
+  const bound = `median brackets of ${formatNsRange(widths)}, 0 for coarse clocks${pinningRemark(pinning)}`;
   const worst = outside.toSorted((a, b) => b.total.worstNs - a.total.worstNs)[0];
   const fault =
     worst === undefined
@@ -187,6 +189,10 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinned: boolean)
     };
   }
   const seen = `${plural(plan.clocksRead, 'clock')}, ${plural(pairs.length, 'pair')} of paths, ${plural(samples, 'sample')}`;
+  if (pinning === 'ignored') {
+    const reason = `${seen}, none outside; but not on the CPUs asked for`;
+    return { status: 'skip', reason, bound, evidence, advice: PINNING_ADVICE };
+  }
   const acrossUpdate = pairs.filter(({ total }) => total.outsideAcrossUpdate > 0);
   if (acrossUpdate.length > 0) {
     const size = Math.max(...acrossUpdate.map(({ total }) => total.worstNs));
@@ -224,13 +230,13 @@ const paths: Check = {
     try {
       const named = CLOCK_NAMES.map((name) => ({ name, id: CLOCK_IDS[name] }));
       const plan = planPairs(context, [...named, ...ptp.clocks]);
-      const { totals, pinned } = await takeBrackets(
+      const { totals, pinning } = await takeBrackets(
         context,
         plan.pairs.map(({ request }) => request),
         context.budget.samplesPerPair,
       );
       const measured = plan.pairs.map((pair, index) => ({ ...pair, total: totals[index] as BracketTotals }));
-      return judgePairs(plan, measured, pinned);
+      return judgePairs(plan, measured, pinning);
     } finally {
       ptp.close();
     }

@@ -1,12 +1,14 @@
-import { measureFrequency } from '../host/frequency.js';
+import { isReference, largerStepNs, measureFrequency } from '../host/frequency.js';
 import { kernelCounterHz, orNull } from '../host/host.js';
-import { CounterMethod, type CounterOffset, LockStepSource } from '../native/addon.js';
+import { CounterMethod, type CounterOffset, LockStepSource, type Stray } from '../native/addon.js';
 import { wrapU64 } from '../units.js';
 import { onEachCpu } from './bracketing.js';
 import { adviseAgainstTsc } from './clocksource-advice.js';
-import { cpuPairs, needsTwoCpus } from './cpu-pairs.js';
+import { describeGroups, describeWarped, groupByOffset } from './cpu-groups.js';
+import { cpuPairs, needsTwoCpus, tooFew } from './cpu-pairs.js';
 import { formatCount, formatNs, plural } from './format.js';
-import type { Check, CheckContext, Evidence, Verdict } from './model.js';
+import type { Check, CheckContext, Evidence } from './model.js';
+import { addStrays, astrayVerdict, NO_STRAY, type Pinning, pinningRemark } from './pinning.js';
 
 /** Cycles as nanoseconds for people, where the counter's frequency is known; else as cycles. */
 function formatCycles({ host }: CheckContext, cycles: number): string {
@@ -24,9 +26,9 @@ async function readInChunks(
   method: keyof typeof CounterMethod,
   readsPerCpu: number,
   use: (cycles: readonly bigint[]) => void,
-): Promise<void> {
+): Promise<Pinning> {
   const chunk = new BigInt64Array(CHUNK);
-  await onEachCpu(context, async () => {
+  return onEachCpu(context, async () => {
     for (let left = readsPerCpu; left > 0; left -= CHUNK) {
       const part = chunk.subarray(0, Math.min(CHUNK, left));
       context.host.addon.readCounters(CounterMethod[method], part);
@@ -54,11 +56,11 @@ function stepOf(cycles: readonly bigint[]): bigint {
 
 const COARSE_STEP_NS = 1_000;
 
-/** The counter's frequency over the run so far, Hz; null where it was not observed twice. */
+/** The counter's frequency over the run so far, Hz; null where it was not observed twice, or by too coarse a clock. */
 function measuredHz({ monitor: { observations } }: CheckContext): number | null {
-  const [first, last] = [observations[0], observations.at(-1)];
-  if (first === undefined || last === undefined || first === last) return null;
-  return measureFrequency(first.anchor, last.anchor).hz;
+  const [first, last] = [observations[0]?.anchor, observations.at(-1)?.anchor];
+  if (first === undefined || last === undefined || !isReference(first) || !isReference(last)) return null;
+  return last.ns - first.ns > largerStepNs(first, last) ? measureFrequency(first, last).hz : null;
 }
 
 const granularity: Check = {
@@ -111,11 +113,12 @@ interface Backwards {
   reads: number;
   count: number;
   worstCycles: bigint;
+  pinning: Pinning;
 }
 
 async function countBackwards(context: CheckContext, method: keyof typeof CounterMethod): Promise<Backwards> {
-  const found: Backwards = { reads: 0, count: 0, worstCycles: 0n };
-  await readInChunks(context, method, context.budget.counterReadsPerCpu, (cycles) => {
+  const found: Backwards = { reads: 0, count: 0, worstCycles: 0n, pinning: 'pinned' };
+  found.pinning = await readInChunks(context, method, context.budget.counterReadsPerCpu, (cycles) => {
     found.reads += cycles.length;
     for (let i = 1; i < cycles.length; i++) {
       const back = (cycles[i - 1] as bigint) - (cycles[i] as bigint);
@@ -137,7 +140,7 @@ const order: Check = {
       fenced: { ...fenced },
       unfenced: { ...unfenced },
     };
-    const bound = `${plural(fenced.reads, 'reading')} of each kind on ${plural(context.cpus.length, 'CPU')}, compared exactly`;
+    const bound = `${plural(fenced.reads, 'reading')} of each kind on ${plural(context.cpus.length, 'CPU')}, compared exactly${pinningRemark(fenced.pinning)}`;
     const unfencedSeen = `unfenced ones ${unfenced.count === 0 ? 'did not either' : `did ${plural(unfenced.count, 'time')}`}`;
     if (fenced.count > 0) {
       return {
@@ -162,74 +165,116 @@ function adviseOnUnsynchronised({ host }: CheckContext): string {
   );
 }
 
-/** What is said where no reading could be compared between CPUs. */
-function neverTogether(evidence: Evidence): Verdict {
-  return {
-    status: 'skip',
-    reason: 'two CPUs never ran at the same time',
-    bound: 'nothing was measured',
-    evidence,
-    advice: 'The machine is too busy: run it again when it is less so.',
-  };
-}
-
 // Short enough that Ctrl-C is answered, long against starting two threads.
 const LOCK_STEP_READS = 250_000;
 const LOCK_STEP_CYCLES = 400_000_000;
+
+/**
+ * A counter that is behind by more than a hand-over takes shows at each one from the CPU that is ahead, which are half
+ * of them: so many leave room for those that took long.
+ */
+const LEAST_HAND_OVERS = 100;
+/** How often a pair is tried again whose threads hardly met. */
+const MOST_TRIES_AGAIN = 10;
+/** Pairs that evidence has in full. */
+const MOST_PAIRS = 64;
+
+interface WarpTally {
+  reads: number;
+  handOvers: number;
+  backwards: number;
+  worst: number;
+  stray: Stray;
+}
+
+interface PairWarp extends WarpTally {
+  pair: [number, number];
+}
+
+const NO_WARP: WarpTally = { reads: 0, handOvers: 0, backwards: 0, worst: 0, stray: NO_STRAY };
+
+function addWarps(a: WarpTally, b: WarpTally): WarpTally {
+  return {
+    reads: a.reads + b.reads,
+    handOvers: a.handOvers + b.handOvers,
+    backwards: a.backwards + b.backwards,
+    worst: Math.max(a.worst, b.worst),
+    stray: addStrays(a.stray, b.stray),
+  };
+}
+
+/** Lets two CPUs read in turns, until there are `reads` readings and hand-overs enough, or a thread was elsewhere. */
+async function warpOf(
+  { host, breathe }: CheckContext,
+  pair: [number, number],
+  reads: number,
+  progress: (share: number) => void,
+): Promise<PairWarp> {
+  let tally = NO_WARP;
+  for (let again = 0; tally.reads < reads || tally.handOvers < LEAST_HAND_OVERS; ) {
+    const left = Math.max(reads - tally.reads, LOCK_STEP_READS / 10);
+    if (tally.reads >= reads && ++again > MOST_TRIES_AGAIN) break;
+    const part = host.addon.lockStep(
+      LockStepSource.counter,
+      0,
+      null,
+      Uint32Array.from(pair),
+      Math.min(LOCK_STEP_READS, Math.ceil(left / 2)),
+      LOCK_STEP_CYCLES,
+    );
+    tally = addWarps(tally, part);
+    progress(Math.min(1, tally.reads / reads));
+    await breathe();
+    if (tally.stray.astray > 0) break;
+  }
+  return { pair, ...tally };
+}
 
 const warp: Check = {
   id: 'counter.warp',
   claim: 'No CPU reads a counter below what another CPU has just read',
   async run(context) {
-    const { host, cpus, budget, random, progress, breathe } = context;
+    const { cpus, budget, random, progress } = context;
     if (cpus.length < 2) return needsTwoCpus(cpus);
     const pairs = random.shuffle(cpuPairs(cpus));
     const readsPerPair = Math.max(2_000, Math.ceil(budget.warpReads / pairs.length));
-    let [reads, handOvers, backwards, worst, done] = [0, 0, 0, 0, 0];
-    const warped: [number, number][] = [];
+    const found: PairWarp[] = [];
     for (const pair of pairs) {
-      let ofPair = 0;
-      let warpedHere = false;
-      while (ofPair < readsPerPair) {
-        const perThread = Math.min(LOCK_STEP_READS, Math.ceil((readsPerPair - ofPair) / 2));
-        const tally = host.addon.lockStep(
-          LockStepSource.counter,
-          0,
-          null,
-          Uint32Array.from(pair),
-          perThread,
-          LOCK_STEP_CYCLES,
-        );
-        ofPair += tally.reads;
-        reads += tally.reads;
-        handOvers += tally.handOvers;
-        backwards += tally.backwards;
-        worst = Math.max(worst, tally.worst);
-        warpedHere ||= tally.backwards > 0;
-        progress((done + ofPair / readsPerPair) / pairs.length);
-        await breathe();
-      }
-      if (warpedHere) warped.push(pair);
-      done++;
+      const done = found.length;
+      found.push(
+        await warpOf(context, pair, readsPerPair, (share) => progress((done + share) / pairs.length)),
+      );
+      if (found.at(-1)?.stray.astray !== 0) break;
     }
+    const { reads, handOvers, backwards, worst, stray } = found.reduce<WarpTally>(addWarps, NO_WARP);
+    const warped = found.filter((one) => one.backwards > 0).map(({ pair }) => pair);
+    const short = found.filter((one) => one.handOvers < LEAST_HAND_OVERS);
     const evidence: Evidence = {
       reads,
       backwards,
       worstCycles: worst,
       handOvers,
+      leastHandOvers: LEAST_HAND_OVERS,
+      stray: { ...stray },
       pairs: pairs.length,
-      warped,
+      warpedPairs: warped.length,
+      warped: warped.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]).slice(0, MOST_PAIRS),
     };
     const bound = `${plural(handOvers, 'hand-over')} between CPUs, compared exactly`;
-    if (handOvers === 0) return neverTogether(evidence);
     if (backwards > 0) {
+      const where = stray.astray > 0 ? 'between threads that would not be pinned' : describeWarped(warped);
       return {
         status: 'fail',
-        reason: `went back ${plural(backwards, 'time')} by up to ${formatCycles(context, worst)} between CPUs ${warped.map((pair) => pair.join(' and ')).join(', ')}`,
+        reason: `went back ${plural(backwards, 'time')} by up to ${formatCycles(context, worst)} ${where}`,
         bound,
         evidence,
         advice: adviseOnUnsynchronised(context),
       };
+    }
+    if (stray.astray > 0) return astrayVerdict(stray, evidence);
+    if (short.length > 0) {
+      const had = short.map((one) => ({ pair: one.pair, had: one.handOvers }));
+      return tooFew('hand-over', LEAST_HAND_OVERS, had, pairs.length, evidence);
     }
     return {
       status: 'pass',
@@ -243,6 +288,9 @@ const warp: Check = {
 const PING_PONG_ROUNDS = 100_000;
 const PING_PONG_CYCLES = 200_000_000;
 
+/** The tightest of so many rounds is near what the CPUs can do; of a few it may be one that the scheduler lengthened. */
+const LEAST_ROUNDS = 100;
+
 // A hundred times what ping-pong takes across sockets.
 const LOOSE_BOUND_NS = 50_000;
 
@@ -251,6 +299,7 @@ interface PairOffset {
   offset: CounterOffset;
 }
 
+/** The bounds of every pair, as far as no thread was elsewhere than it should have been. */
 async function boundOffsets(context: CheckContext, step: bigint): Promise<PairOffset[]> {
   const { host, cpus, budget, random, progress, breathe } = context;
   const pairs = cpuPairs(cpus);
@@ -258,12 +307,18 @@ async function boundOffsets(context: CheckContext, step: bigint): Promise<PairOf
   const found: PairOffset[] = [];
   for (const pair of random.shuffle(pairs)) {
     let offset: CounterOffset | null = null;
-    for (let left = roundsPerPair; left > 0; left -= PING_PONG_ROUNDS) {
-      const part = host.addon.pingPong(...pair, Math.min(PING_PONG_ROUNDS, left), PING_PONG_CYCLES);
+    let left = roundsPerPair;
+    for (let again = 0; left > 0 || (offset !== null && offset.rounds < LEAST_ROUNDS); ) {
+      if (left <= 0 && ++again > MOST_TRIES_AGAIN) break;
+      const rounds = Math.min(PING_PONG_ROUNDS, left > 0 ? left : LEAST_ROUNDS);
+      const part = host.addon.pingPong(...pair, rounds, PING_PONG_CYCLES);
       offset = offset === null ? part : intersect(offset, part);
+      left -= rounds;
       await breathe();
+      if (offset.stray.astray > 0) break;
     }
     if (offset !== null) found.push({ pair, offset: widenByStep(offset, step) });
+    if (offset !== null && offset.stray.astray > 0) break;
     progress(found.length / pairs.length);
   }
   return found;
@@ -301,7 +356,37 @@ function intersect(a: CounterOffset, b: CounterOffset): CounterOffset {
     highest: a.highest < b.highest ? a.highest : b.highest,
     rounds: a.rounds + b.rounds,
     bestRoundTrip: a.bestRoundTrip < b.bestRoundTrip ? a.bestRoundTrip : b.bestRoundTrip,
+    stray: addStrays(a.stray, b.stray),
   };
+}
+
+const MOST_OFFSETS = 16;
+
+function width({ offset: { lowest, highest } }: PairOffset): bigint {
+  return highest - lowest;
+}
+
+function offsetEvidence(offsets: readonly PairOffset[], unequal: readonly PairOffset[]): Evidence {
+  // The pairs that tell most: all of those that differ, else the least certain ones.
+  const telling = unequal.length > 0 ? unequal : offsets.toSorted((a, b) => Number(width(b) - width(a)));
+  return {
+    pairs: offsets.length,
+    rounds: offsets.reduce((sum, entry) => sum + entry.offset.rounds, 0),
+    leastRounds: LEAST_ROUNDS,
+    stray: { ...offsets.reduce((sum, { offset: { stray } }) => addStrays(sum, stray), NO_STRAY) },
+    unequalPairs: unequal.length,
+    offsets: telling
+      .slice(0, MOST_OFFSETS)
+      .map(({ pair, offset: { lowest, highest, rounds } }) => ({ pair, lowest, highest, rounds })),
+  };
+}
+
+/** What differs between CPUs, in words; the counters of some do. */
+function describeOffsets(context: CheckContext, offsets: readonly PairOffset[]): string {
+  const bounds = offsets.map(({ pair, offset: { lowest, highest } }) => ({ pair, lowest, highest }));
+  return describeGroups(groupByOffset(context.cpus, bounds), bounds, (cycles) =>
+    formatCycles(context, cycles),
+  );
 }
 
 const offset: Check = {
@@ -311,35 +396,34 @@ const offset: Check = {
     if (context.cpus.length < 2) return needsTwoCpus(context.cpus);
     const step = counterStep(context);
     const offsets = await boundOffsets(context, step);
-    const width = ({ offset: { lowest, highest } }: PairOffset): bigint => highest - lowest;
     const widest = offsets.reduce((most, entry) => (width(entry) > most ? width(entry) : most), 0n);
     const unequal = offsets.filter(({ offset: { lowest, highest } }) => lowest > 0n || highest < 0n);
     const moving = offsets.filter((entry) => width(entry) < 0n);
     const evidence: Evidence = {
-      pairs: offsets.length,
-      rounds: offsets.reduce((sum, entry) => sum + entry.offset.rounds, 0),
+      ...offsetEvidence(offsets, unequal),
       widestCycles: widest,
       stepCycles: step,
-      // The pairs that tell most: all of those that differ, else the least certain ones.
-      offsets: (unequal.length > 0 ? unequal : offsets.toSorted((a, b) => Number(width(b) - width(a))))
-        .slice(0, 16)
-        .map(({ pair, offset: { lowest, highest, rounds } }) => ({ pair, lowest, highest, rounds })),
     };
+    const astray = offsets.find(({ offset: { stray } }) => stray.astray > 0);
+    if (astray !== undefined) return astrayVerdict(astray.offset.stray, evidence);
+    const short = offsets.filter((entry) => entry.offset.rounds < LEAST_ROUNDS);
+    if (short.length > 0) {
+      const had = short.map(({ pair, offset: { rounds } }) => ({ pair, had: rounds }));
+      return tooFew('round', LEAST_ROUNDS, had, offsets.length, evidence);
+    }
     const bound =
       moving.length > 0
         ? 'bounds that contradict each other: no constant offset fits'
         : `each offset known to ±${formatCycles(context, Math.ceil(Number(widest) / 2))} or better`;
-    if (offsets.some((entry) => entry.offset.rounds === 0)) return neverTogether(evidence);
-    const worst = moving[0] ?? unequal[0];
-    if (worst !== undefined) {
-      const { lowest, highest } = worst.offset;
-      const [here, there] = worst.pair;
+    const unsteady = moving[0];
+    if (unsteady !== undefined || unequal.length > 0) {
+      const others = moving.length > 1 ? `, nor is that of ${plural(moving.length - 1, 'pair')} more` : '';
       return {
         status: 'fail',
         reason:
-          lowest > highest
-            ? `the offset between CPU ${here} and ${there} is not constant`
-            : `CPU ${there} is ${lowest > 0n ? 'ahead of' : 'behind'} CPU ${here} by ${lowest > 0n ? lowest : -highest} cycles or more`,
+          unsteady === undefined
+            ? describeOffsets(context, offsets)
+            : `the offset between CPU ${unsteady.pair[0]} and ${unsteady.pair[1]} is not constant${others}`,
         bound,
         evidence,
         advice: adviseOnUnsynchronised(context),

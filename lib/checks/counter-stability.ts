@@ -1,9 +1,10 @@
 import { median } from 'simple-statistics';
-import { measureFrequency } from '../host/frequency.js';
+import { isReference, largerStepNs, measureFrequency } from '../host/frequency.js';
 import { kernelCounterHz, orNull } from '../host/host.js';
 import { formatCount, formatNs, formatPpm, plural } from './format.js';
 import type { Check, Evidence } from './model.js';
 import type { Observation } from './monitor.js';
+import { noReference } from './reference.js';
 
 /** A place where the counter left the straight line against monotonic-raw. */
 interface Jump {
@@ -37,8 +38,9 @@ function findJumps(observations: readonly Observation[]): Jump[] {
     const [earlier, later] = [observations[i - 1] as Observation, observations[i] as Observation];
     const { anchor: before } = earlier;
     const { anchor: after } = later;
-    // Half of the brackets at both ends, and the clock's own rounding.
-    const bound = (Number(after.after - after.before + before.after - before.before) / 2 / hz) * 1e9 + 1;
+    // Half of the brackets at both ends, and the clock's own step.
+    const halves = Number(after.after - after.before + before.after - before.before) / 2;
+    const bound = (halves / hz) * 1e9 + Number(largerStepNs(before, after));
     const ns = (cyclesBetween(earlier, later) / hz) * 1e9 - Number(after.ns - before.ns);
     if (Math.abs(ns) > bound) {
       jumps.push({ atSec: Number(after.ns - first.anchor.ns) / 1e9, ns, boundNs: bound });
@@ -92,6 +94,8 @@ const stability: Check = {
         advice: 'It runs where the counter is enabled, in a run that lasts a second or more.',
       };
     }
+    const coarse = observations.find(({ anchor }) => !isReference(anchor));
+    if (coarse !== undefined) return noReference(coarse.anchor.stepNs);
     const whole = measureFrequency(first.anchor, last.anchor);
     const early = measureFrequency(first.anchor, middle.anchor);
     const late = measureFrequency(middle.anchor, last.anchor);

@@ -1,5 +1,5 @@
 import { type CounterDoubt, isDecisive, mostTelling } from '../host/counter-doubts.js';
-import { measureFrequency, takeAnchor } from '../host/frequency.js';
+import { isReference, measureFrequency, takeAnchor } from '../host/frequency.js';
 import { kernelCounterHz, orNull } from '../host/host.js';
 import { readKernelLog } from '../host/kernel-log.js';
 import { readKernelPage } from '../host/kernel-page.js';
@@ -14,6 +14,7 @@ import {
 } from './clocksource-advice.js';
 import { formatHz, formatPpm } from './format.js';
 import type { Check, CheckContext, Evidence, Verdict } from './model.js';
+import { noReference } from './reference.js';
 
 /** A line that says nothing against this counter's rate. */
 function isHarmless(doubt: CounterDoubt, hypervisor: string | null): boolean {
@@ -125,12 +126,15 @@ const frequency: Check = {
     const { host, budget, monitor, breathe, progress } = context;
     // The first reading of a run, so that the whole run lies between the two; where that failed, throw the reason.
     const first = monitor.observations[0]?.anchor ?? takeAnchor(host.addon);
+    if (!isReference(first)) return noReference(first.stepNs);
     const spanOf = (): number => Number(takeAnchor(host.addon).ns - first.ns) / 1e6;
     for (let span = spanOf(); span < budget.frequencySpanMs; span = spanOf()) {
       progress(span / budget.frequencySpanMs);
       await breathe(Math.min(50, budget.frequencySpanMs - span + 1));
     }
-    const measured = measureFrequency(first, takeAnchor(host.addon));
+    const last = takeAnchor(host.addon);
+    if (!isReference(last)) return noReference(last.stepNs);
+    const measured = measureFrequency(first, last);
     const kernelHz = kernelCounterHz(host);
     const declared = declaredFrequencies(context);
     // Without a kernel that counts by the TSC, monotonic-raw is another counter's: the comparison is then with
@@ -169,7 +173,7 @@ const frequency: Check = {
     const others = declaredPpm.map(({ by, ppm }) => `, ${by} ${formatPpm(ppm, true)}`).join('');
     const seen = `${formatHz(reference)}; measured ${formatPpm(against, true)}${others}`;
     // A reference that was only declared is good to NTP's limit; the kernel's own mult defines monotonic-raw.
-    const tolerance = kernelHz === null ? NTP_LIMIT_PPM : measured.boundPpm;
+    const tolerance = measured.boundPpm + (kernelHz === null ? NTP_LIMIT_PPM : 0);
     if (Math.abs(against) > tolerance) {
       return {
         status: 'fail',
@@ -181,7 +185,9 @@ const frequency: Check = {
           `with another rate: restart the machine. ${adviseAgainstTsc(host.clocksource())}`,
       };
     }
-    const wrong = declaredPpm.filter(({ ppm }) => Math.abs(ppm) > NTP_LIMIT_PPM + multStepPpm(context));
+    // Compared with the kernel's figure, or else with the measured one.
+    const known = kernelHz === null ? measured.boundPpm : multStepPpm(context);
+    const wrong = declaredPpm.filter(({ ppm }) => Math.abs(ppm) > NTP_LIMIT_PPM + known);
     if (wrong.length > 0) {
       return {
         status: 'warn',

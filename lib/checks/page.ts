@@ -11,6 +11,7 @@ import { CLOCK_IDS, PAGE_CLOCKS } from '../page/posix-clocks.js';
 import { rowEvidence, takeBrackets } from './bracketing.js';
 import { formatNs, formatNsRange, plural } from './format.js';
 import type { Check, CheckContext, Evidence } from './model.js';
+import { type Pinning, pinningRemark } from './pinning.js';
 
 /** What the kernel's log says of max_cycles against the page; null where either does not tell. */
 function kernelLogAgrees({ host }: CheckContext, proved: ProvedKernelPage): boolean | null {
@@ -83,7 +84,7 @@ const layout: Check = {
 function exactEvidence(
   totals: readonly BracketTotals[],
   clocks: readonly string[],
-  pinned: boolean,
+  pinning: Pinning,
 ): Evidence {
   return {
     samplesPerClock: Math.min(...totals.map((total) => total.samples)),
@@ -91,7 +92,8 @@ function exactEvidence(
     outsideAcrossUpdate: totals.reduce((sum, total) => sum + total.outsideAcrossUpdate, 0),
     recomputed: totals.reduce((sum, total) => sum + total.recomputed, 0),
     differing: totals.flatMap((total) => total.differing),
-    pinned,
+    pinned: pinning === 'pinned',
+    pinning,
     clocks: Object.fromEntries(
       totals.map((total, index) => [
         clocks[index] as string,
@@ -133,12 +135,12 @@ const exact: Check = {
       clockId: CLOCK_IDS[clock],
       page: pageClock(proved, clock),
     }));
-    const { totals, pinned } = await takeBrackets(context, requests, budget.exactSamplesPerClock);
-    const evidence = exactEvidence(totals, clocks, pinned);
+    const { totals, pinning } = await takeBrackets(context, requests, budget.exactSamplesPerClock);
+    const evidence = exactEvidence(totals, clocks, pinning);
     const widths = totals
       .filter(({ request }) => request.page?.coarse === false)
       .map(({ widthNs }) => widthNs);
-    const bound = `median brackets of ${formatNsRange(widths)}, coarse clocks compared exactly`;
+    const bound = `median brackets of ${formatNsRange(widths)}, coarse clocks compared exactly${pinningRemark(pinning)}`;
     const outside = totals.reduce((sum, total) => sum + total.outside, 0);
     const differing = totals.flatMap((total) => total.differing);
     const samples = totals[0]?.samples ?? 0;
@@ -197,8 +199,12 @@ const namespaceCheck: Check = {
       page: proved.page.index,
       pageOffsetsNs: { monotonic, boottime },
       procOffsetsNs: told.offsets === null ? null : { ...told.offsets },
+      procOffsetsForChildrenNs: told.childrenOffsets === null ? null : { ...told.childrenOffsets },
     };
-    const bound = 'offsets compared to the nanosecond';
+    const bound =
+      told.childrenOffsets === null
+        ? 'offsets compared to the nanosecond'
+        : 'in or out of a namespace compared; /proc tells the offsets for children only';
     const disagreements = [
       told.inTimeNamespace !== null && told.inTimeNamespace !== proved.inTimeNamespace
         ? `the page says ${proved.inTimeNamespace ? 'in' : 'not in'} a time namespace, /proc the opposite`
@@ -227,7 +233,12 @@ const namespaceCheck: Check = {
       ? `in one: monotonic ${offsetSeconds(monotonic)}, boottime ${offsetSeconds(boottime)}, real page ${proved.page.index}`
       : 'in the initial namespace, no offsets';
     const unheard = told.inTimeNamespace === null ? ' (by the page alone: /proc does not tell)' : '';
-    return { status: 'pass', reason: `${reason}${unheard}`, bound, evidence };
+    const { childrenOffsets } = told;
+    const children =
+      childrenOffsets === null
+        ? ''
+        : `; for children: monotonic ${offsetSeconds(childrenOffsets.monotonicNs)}, boottime ${offsetSeconds(childrenOffsets.boottimeNs)}`;
+    return { status: 'pass', reason: `${reason}${unheard}${children}`, bound, evidence };
   },
 };
 

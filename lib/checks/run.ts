@@ -60,6 +60,8 @@ export interface RunReport {
   host: HostSummary;
   budget: BudgetName;
   cpus: readonly number[];
+  /** Of these, the ones that the thread could not run on any more at some time (hotplug, a cpuset, taskset). */
+  takenAway: readonly number[];
   seed: bigint;
   checks: CheckResult[];
   summary: RunSummary;
@@ -80,6 +82,47 @@ const CANNOT_RUN: readonly LatchclockErrorCode[] = [
 
 class Interrupted extends Error {}
 
+/** The CPUs of a run, as they come and go. */
+class RunCpus {
+  readonly #takenAway = new Set<number>();
+
+  constructor(
+    readonly host: Host,
+    readonly wanted: readonly number[],
+  ) {}
+
+  /** Those that were taken away so far, ascending. */
+  get takenAway(): readonly number[] {
+    return [...this.#takenAway].toSorted((a, b) => a - b);
+  }
+
+  /** Those of the run that there are now; where none is left, those that the kernel has moved the thread to. */
+  now(): readonly number[] {
+    const allowed = this.host.addon.cpuAffinity();
+    const left = this.wanted.filter((cpu) => allowed.includes(cpu));
+    for (const cpu of this.wanted) if (!allowed.includes(cpu)) this.#takenAway.add(cpu);
+    return left.length > 0 ? left : allowed;
+  }
+}
+
+/** The verdict of a check; again, where it could not be had since a CPU was taken away from under it. */
+async function verdictOnCpus(
+  check: Check,
+  context: Omit<CheckContext, 'cpus'>,
+  runCpus: RunCpus,
+): Promise<Verdict> {
+  for (let again = 0; ; again++) {
+    const cpus = runCpus.now();
+    const verdict = await verdictOf(check, { ...context, cpus });
+    if (verdict.status !== 'skip' || verdict.reason === INTERRUPTED) return verdict;
+    const left = runCpus.now();
+    // CPUs may come back and go again: for each of the run one more time, so that this ends.
+    if (again === runCpus.wanted.length || cpus.every((cpu) => left.includes(cpu))) return verdict;
+  }
+}
+
+const INTERRUPTED = 'interrupted';
+
 async function verdictOf(check: Check, context: CheckContext): Promise<Verdict> {
   try {
     return await check.run(context);
@@ -88,7 +131,7 @@ async function verdictOf(check: Check, context: CheckContext): Promise<Verdict> 
     if (error instanceof Interrupted) {
       return {
         status: 'skip',
-        reason: 'interrupted',
+        reason: INTERRUPTED,
         bound,
         evidence: {},
         advice: 'Let the run come to its end.',
@@ -185,6 +228,7 @@ async function runChecks(
 
   const random = seededRandom(seed);
   const monitor = new RunMonitor(host);
+  const runCpus = new RunCpus(host, cpus);
   const isAborted = (): boolean => signal?.aborted === true;
   const results = new Map<string, CheckResult>();
   const inOrder = [...selected.filter((check) => !check.last), ...selected.filter((check) => check.last)];
@@ -202,8 +246,8 @@ async function runChecks(
       monitor.observeIfDue();
     };
     const checkStart = performance.now();
-    const context: CheckContext = { host, budget, cpus, random, monitor, progress, breathe };
-    const verdict = await verdictOf(check, context);
+    const context = { host, budget, random, monitor, progress, breathe };
+    const verdict = await verdictOnCpus(check, context, runCpus);
     results.set(check.id, {
       id: check.id,
       group: groupOf(check),
@@ -215,6 +259,8 @@ async function runChecks(
     // Between two checks as within one: a signal must get its turn even if none of them waits.
     await nextTurn();
   }
+  // Those that went during the last check, too.
+  runCpus.now();
   const checks = CHECKS.flatMap((check) => results.get(check.id) ?? []);
   return {
     startedAt,
@@ -222,6 +268,7 @@ async function runChecks(
     host: summarizeHost(host),
     budget: budget.name,
     cpus,
+    takenAway: runCpus.takenAway,
     seed,
     checks,
     summary: summaryOf(checks),

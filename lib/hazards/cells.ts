@@ -1,3 +1,4 @@
+import type { StressHazardName } from '../native/addon.js';
 import { expectedExplored, expectedStepped, expectedUnderStress } from './expected.js';
 import { type ExploredCase, MAIN_MODEL } from './explored/explored.js';
 import { heldThroughout } from './held.js';
@@ -75,12 +76,13 @@ export function steppedCell(reader: MatrixReader, { hazard, variants }: SteppedC
 }
 
 export function stressedCell(
-  { protocol, generation }: MatrixReader,
+  { protocol, generation, native }: MatrixReader,
   hazard: HazardName,
+  kind: StressHazardName,
   { tally, latencyNs }: StressResult,
 ): Cell {
   const judged = {
-    verdict: verdictOf(tally),
+    verdict: verdictOf(tally, native.protocol, kind),
     expected: expectedUnderStress(protocol, hazard),
     progress: progressOf(tally),
     expectedProgress: progressUnderStress(protocol, hazard),

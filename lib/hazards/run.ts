@@ -196,7 +196,17 @@ function startStepping(task: Task, signal: AbortSignal): () => Promise<void> {
   };
 }
 
-async function stressAll({ host, readers, hazards, cpus, amount, cells, breathe }: Task): Promise<void> {
+/** Returns the readers of which no writer could be killed. */
+async function stressAll({
+  host,
+  readers,
+  hazards,
+  cpus,
+  amount,
+  cells,
+  breathe,
+}: Task): Promise<readonly string[]> {
+  const unkilled: string[] = [];
   for (const reader of readers) {
     const results = new Map<string, StressResult>();
     for (const hazard of hazards) {
@@ -214,9 +224,15 @@ async function stressAll({ host, readers, hazards, cpus, amount, cells, breathe 
         result = { tally: addTallies(narrow.tally, wide.tally), latencyNs: wide.latencyNs };
         results.set(kind, result);
       }
-      cells.push(stressedCell(reader, hazard, result));
+      if (kind === 'writer-killed' && result.tally.kills === 0) {
+        cells.push(notApplicable(reader, hazard, 'stressed'));
+        unkilled.push(readerName(reader));
+        continue;
+      }
+      cells.push(stressedCell(reader, hazard, kind, result));
     }
   }
+  return [...new Set(unkilled)];
 }
 
 async function runHazards(
@@ -257,7 +273,11 @@ async function runHazards(
         for (const hazard of hazards) cells.push(notApplicable(reader, hazard, 'stepped'));
       }
     }
-    if (selection.evidence.has('stressed')) await stressAll(task);
+    const unkilled = selection.evidence.has('stressed') ? await stressAll(task) : [];
+    if (unkilled.length > 0) {
+      const reason = `no writer of ${unkilled.join(', ')} died: kill is answered here without being done`;
+      unavailable.push({ evidence: 'stressed', reason });
+    }
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
   } finally {

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { measureFrequency, takeAnchor } from '../host/frequency.js';
+import { measureCounter } from '../host/frequency.js';
 import { type Host, kernelCounterHz, orNull } from '../host/host.js';
 import {
   LATENCY_BUCKETS,
@@ -92,13 +91,12 @@ export interface StressedReader {
 
 const MEASURED_MS = 20;
 
-/** The counter's frequency, Hz: the kernel's figure, or where it does not count by the TSC one measured, to some ppm. */
+/**
+ * The counter's frequency, Hz: the kernel's figure, or where it does not count by the TSC one measured: to some ppm, or
+ * a twentieth where clocks move with the tick, which is enough for how long a run or a window takes.
+ */
 async function counterHz(host: Host): Promise<number> {
-  const known = orNull(() => kernelCounterHz(host));
-  if (known !== null) return known;
-  const first = takeAnchor(host.addon);
-  await sleep(MEASURED_MS);
-  return measureFrequency(first, takeAnchor(host.addon)).hz;
+  return orNull(() => kernelCounterHz(host)) ?? (await measureCounter(host.addon, MEASURED_MS)).hz;
 }
 
 // The addon holds its thread for as long as a part takes: short enough that Ctrl-C is answered.
@@ -147,14 +145,32 @@ export async function stress(
   return { tally, latencyNs: latenciesOf(latencies, tally.longestCycles, hz) };
 }
 
-/** Wrong values of any kind. */
-export function wrongValues({ torn, missing, outside }: StressTally): number {
-  return torn + missing + outside;
+/** Protocols whose readers know of no window: a counter outside of one is no fault of theirs. */
+export const WINDOWLESS: readonly ReaderProtocolName[] = ['seqlock', 'latch'];
+
+/** Hazards of windows themselves: what readers without one return there is what they are expected to get wrong. */
+const OF_WINDOWS: readonly StressHazardName[] = ['window-expired', 'counter-behind'];
+
+/**
+ * Wrong values of any kind: torn, missing, and from outside the window of the copy. Of a reader without windows the last
+ * ones count under the hazards of windows only: elsewhere they say that the writer was kept off its CPU for long.
+ */
+export function wrongValues(
+  { torn, missing, outside }: StressTally,
+  protocol: ReaderProtocolName,
+  hazard: StressHazardName,
+): number {
+  const isOutsideWrong = !WINDOWLESS.includes(protocol) || OF_WINDOWS.includes(hazard);
+  return torn + missing + (isOutsideWrong ? outside : 0);
 }
 
 /** What the counts of a run say of the reader. */
-export function verdictOf(tally: StressTally): CellVerdict {
-  if (wrongValues(tally) > 0) return 'unsafe';
+export function verdictOf(
+  tally: StressTally,
+  protocol: ReaderProtocolName,
+  hazard: StressHazardName,
+): CellVerdict {
+  if (wrongValues(tally, protocol, hazard) > 0) return 'unsafe';
   return tally.backwards > 0 ? 'lags' : 'safe';
 }
 

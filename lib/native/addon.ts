@@ -13,7 +13,7 @@ export type CounterMethodId = (typeof CounterMethod)[CounterMethodName];
 export const ClockPath = { vdso: 0, libc: 1, syscall: 2 } as const;
 /** A way to ask the kernel for a clock. */
 export type ClockPathName = keyof typeof ClockPath;
-type ClockPathId = (typeof ClockPath)[ClockPathName];
+export type ClockPathId = (typeof ClockPath)[ClockPathName];
 
 /** Where a clock's reading comes from: a path, or own arithmetic on the kernel's page. */
 export const ReadingSource = { ...ClockPath, page: 3 } as const;
@@ -88,10 +88,20 @@ export interface BracketTally {
 /** Words of a row of {@link Addon.bracket}. */
 export const BRACKET_ROW_WORDS = 24;
 
+/** Threads that looked where they were, and were not on the CPU that they had been pinned to. */
+export interface Stray {
+  looks: number;
+  /** Of these, elsewhere. */
+  astray: number;
+  /** Of the first thread found elsewhere: where it should have been, and where it was; -1 where nobody tells. */
+  asked: number;
+  seen: number;
+}
+
 /** What threads that read in turns found. Steps are nanoseconds, or cycles for the counter; all are below 2^53. */
 export interface LockStepTally {
   reads: number;
-  /** Readings whose predecessor was made by another thread. */
+  /** Readings whose predecessor was made by another thread, while both threads were on the CPUs asked for. */
   handOvers: number;
   /** Readings below their predecessor while the page kept its count, and the largest step back. */
   backwards: number;
@@ -101,14 +111,17 @@ export interface LockStepTally {
   worstAcrossUpdate: number;
   /** Smallest step forward; null if there was none. */
   smallestStep: number | null;
+  stray: Stray;
 }
 
 /** Bounds of `counter there - counter here`, cycles, both included; `lowest > highest` proves that it changed. */
 export interface CounterOffset {
   lowest: bigint;
   highest: bigint;
+  /** Rounds in which both sides were on the CPUs asked for: the others say nothing. */
   rounds: number;
   bestRoundTrip: bigint;
+  stray: Stray;
 }
 
 /** A native thread that keeps every state of the kernel's page that it sees. It records from its making on. */
@@ -209,6 +222,7 @@ export interface StressTally {
   /** Reads that waited a hundred turns or more for a writer to end its update. */
   waited: number;
   updates: number;
+  /** Writers that died of SIGKILL, as waitpid confirmed. */
   kills: number;
   /** Writers that were killed in the middle of an update. */
   killedInside: number;
@@ -508,4 +522,6 @@ export interface Addon {
   cpuAffinity(): number[];
   /** Restricts the calling thread (no other) to `cpus`. Throws `ERR_SYSTEM_CALL` if none is allowed. */
   setCpuAffinity(cpus: Uint32Array): void;
+  /** Whether the calling thread runs on `cpu` now, by all that tell: TSC_AUX, and the kernel's `getcpu`. */
+  isOnCpu(cpu: number): boolean;
 }

@@ -1,5 +1,6 @@
 import { stateInWords, statusNames } from '../host/discipline.js';
 import type { Inspection, PageInspection } from '../host/inspect.js';
+import type { TimeNamespaceOffsets } from '../host/time-namespace.js';
 import { dateOf } from '../leap/date.js';
 import type { FoundLeapTable } from '../leap/find.js';
 import type { Adjtimex } from '../native/addon.js';
@@ -177,7 +178,9 @@ export function inspectText(inspection: Inspection, style: TextStyle): string {
           ],
           style,
         );
-  const { offsets } = namespace;
+  const { offsets, childrenOffsets } = namespace;
+  const bothOffsets = ({ monotonicNs, boottimeNs }: TimeNamespaceOffsets): string =>
+    `monotonic ${seconds(monotonicNs)} s, boottime ${seconds(boottimeNs)} s`;
   return `${[
     hostLines(inspection.host, style),
     section('counter', counterRows(inspection, colors), style),
@@ -195,12 +198,8 @@ export function inspectText(inspection: Inspection, style: TextStyle): string {
       'time namespace',
       [
         ['in one', yesNo(namespace.inTimeNamespace)],
-        [
-          'offsets',
-          offsets === null
-            ? 'not told'
-            : `monotonic ${seconds(offsets.monotonicNs)} s, boottime ${seconds(offsets.boottimeNs)} s`,
-        ],
+        ['offsets', offsets === null ? 'not told' : bothOffsets(offsets)],
+        ...(childrenOffsets === null ? [] : [['for children', bothOffsets(childrenOffsets)]]),
       ],
       style,
     ),

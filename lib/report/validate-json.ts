@@ -9,7 +9,7 @@ function checkJson(check: CheckResult): object {
 
 /** A run as JSON, schema `latchclock/validate/1`. */
 export function validateJson(report: RunReport): string {
-  const { startedAt, durationMs, host, budget, cpus, seed, interrupted, checks, summary } = report;
+  const { startedAt, durationMs, host, budget, cpus, takenAway, seed, interrupted, checks, summary } = report;
   return toJson({
     ...jsonHead('validate'),
     startedAt: startedAt.toISOString(),
@@ -17,6 +17,7 @@ export function validateJson(report: RunReport): string {
     host,
     budget,
     cpus,
+    cpusTakenAway: takenAway,
     seed,
     interrupted,
     checks: checks.map(checkJson),

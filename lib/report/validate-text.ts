@@ -1,5 +1,6 @@
 import { CHECK_KINDS, type CheckKind, type CheckResult, type CheckStatus } from '../checks/model.js';
 import type { CheckCounts, RunReport } from '../checks/run.js';
+import { nameCpus } from '../host/cpus.js';
 import { hostLines } from './host-text.js';
 import { type Colors, columns, type TextStyle } from './text.js';
 import { wrapped } from './wrapped.js';
@@ -88,10 +89,18 @@ function blocksOf(checks: readonly CheckResult[], style: TextStyle): string[] {
   return [...blocks('host'), ...(self.length === 0 ? [] : [heading.join('\n'), ...self])];
 }
 
+/** What became of the CPUs of the run, where some were taken away; said once, and not by each check. */
+function takenAwayLines({ takenAway }: RunReport, style: TextStyle): string[] {
+  if (takenAway.length === 0) return [];
+  const were = takenAway.length === 1 ? 'was' : 'were';
+  const text = `${nameCpus(takenAway)} ${were} taken away during the run (hotplug, a cpuset, taskset): measured on the others`;
+  return [style.colors.yellow(wrapped(text, 0, style.width).join('\n'))];
+}
+
 /** A run as text for people: every check, and last what it says of the host and of latchclock on it. */
 export function validateText(report: RunReport, style: TextStyle): string {
   const blocks = blocksOf(report.checks, style);
-  return `${[hostLines(report.host, style), ...blocks, verdictLines(report, style.colors).join('\n')].join('\n\n')}\n`;
+  return `${[hostLines(report.host, style), ...blocks, ...takenAwayLines(report, style), verdictLines(report, style.colors).join('\n')].join('\n\n')}\n`;
 }
 
 /** What is no pass, and one line of counts (wrapped where the terminal is narrower). */
@@ -107,5 +116,5 @@ export function validateBrief(report: RunReport, style: TextStyle): string {
     return `${KIND_NAMES[kind]} ${verdictWord(counts)}${parts.length === 0 ? '' : `: ${parts.join(', ')}`}`;
   });
   const line = wrapped([...kinds, tookLine(report)].join('; '), 0, style.width).join('\n');
-  return `${[...blocks, coloredVerdict(line, report.summary, style.colors)].join('\n\n')}\n`;
+  return `${[...blocks, ...takenAwayLines(report, style), coloredVerdict(line, report.summary, style.colors)].join('\n\n')}\n`;
 }

@@ -1,4 +1,5 @@
 import { isLatchclockError, LatchclockError } from '../errors.js';
+import { measureClockStep } from '../host/frequency.js';
 import type { Host } from '../host/host.js';
 import { CounterMethod, ReadingSource } from '../native/addon.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
@@ -47,6 +48,13 @@ const CLOCK_STEPS_NS: Readonly<Record<string, bigint>> = {
   hyperv_clocksource_msr: 100n,
 };
 
+/** The step of the kernel's clocks, ns: what their clocksource has by its kind, and what is seen where they stand still. */
+function clockStepNs(host: Host): bigint {
+  const ofKind = CLOCK_STEPS_NS[host.clocksource().current ?? ''] ?? 1n;
+  const { stepNs, stoodStill } = measureClockStep(host.addon);
+  return stoodStill ? maxBigint(ofKind, stepNs) : ofKind;
+}
+
 function sleep(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
@@ -94,7 +102,7 @@ class ClockGettimeSource implements TimeSource {
     this.#read = Object.fromEntries(entries) as Record<FollowedClock, () => bigint>;
     const openness = {
       counterStep: this.#counterStep(),
-      clockStepNs: CLOCK_STEPS_NS[host.clocksource().current ?? ''] ?? 1n,
+      clockStepNs: clockStepNs(host),
     };
     // Code that has run a few times only is slow, and its brackets wide: offsets are kept for long.
     for (let round = 0; round < WARMING_ROUNDS; round++) {

@@ -13,6 +13,16 @@ constexpr int64_t kMostCpu = (1 << 16) - 1;
 // Half a minute of a 3 GHz counter: no call holds its thread for longer.
 constexpr int64_t kMostCycles = 100'000'000'000;
 
+// Threads that were not where they were sent: { looks, astray, asked, seen }.
+Napi::Object StrayObject(Napi::Env env, const Stray& stray) {
+  auto result = Napi::Object::New(env);
+  SetCount(result, "looks", stray.looks);
+  SetCount(result, "astray", stray.astray);
+  result.Set("asked", Napi::Number::New(env, stray.asked));
+  result.Set("seen", Napi::Number::New(env, stray.seen));
+  return result;
+}
+
 // lockStep(source, clockId, page | null, cpus, reads, mostCycles) => tally
 Napi::Value LockStep(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -40,6 +50,7 @@ Napi::Value LockStep(const Napi::CallbackInfo& info) {
   result.Set("smallestStep", tally.smallest_step == ~uint64_t{0}
                                  ? env.Null()
                                  : Napi::Number::New(env, static_cast<double>(tally.smallest_step)));
+  result.Set("stray", StrayObject(env, tally.stray));
   return result;
 }
 
@@ -60,6 +71,7 @@ Napi::Value PingPong(const Napi::CallbackInfo& info) {
   result.Set("highest", Napi::BigInt::New(env, offset.highest));
   result.Set("rounds", Napi::Number::New(env, static_cast<double>(offset.rounds)));
   result.Set("bestRoundTrip", Napi::BigInt::New(env, offset.best_round_trip));
+  result.Set("stray", StrayObject(env, offset.stray));
   return result;
 }
 

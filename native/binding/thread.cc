@@ -1,4 +1,5 @@
 #include "../core/cpu_affinity.h"
+#include "../core/current_cpu.h"
 #include "arguments.h"
 #include "binding.h"
 
@@ -27,10 +28,20 @@ void ChangeCpuAffinity(const Napi::CallbackInfo& info) {
   if (!outcome.ok()) ThrowOutcome(info.Env(), outcome, arguments.function());
 }
 
+// isOnCpu(cpu) => whether all that tell say so
+Napi::Value IsOnCpu(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "isOnCpu");
+  const auto cpu = static_cast<int>(arguments.Integer(0, "cpu", 0, (1 << 16) - 1));
+  if (!arguments.ok()) return {};
+  Stray stray;
+  return Napi::Boolean::New(info.Env(), CurrentCpu().IsOnByAll(cpu, &stray));
+}
+
 }  // namespace
 
 void ExportThread(Napi::Env env, Napi::Object exports) {
   exports.Set("cpuAffinity", Napi::Function::New(env, CpuAffinity, "cpuAffinity"));
+  exports.Set("isOnCpu", Napi::Function::New(env, IsOnCpu, "isOnCpu"));
   exports.Set("setCpuAffinity", Napi::Function::New(env, ChangeCpuAffinity, "setCpuAffinity"));
 }
 

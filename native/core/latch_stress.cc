@@ -1,6 +1,7 @@
 #include "latch_stress.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -357,8 +358,11 @@ class Deaths {
   Outcome Run(StressTally* tally) {
     const uint64_t start = FencedRdtsc();
     for (uint32_t i = 0; i < request_.kills && FencedRdtsc() - start < request_.most_cycles; i++) {
+      const uint64_t deaths = tally->kills;
       const Outcome outcome = One(tally);
       if (!outcome.ok()) return outcome;
+      // One that lived on says that the others would.
+      if (tally->kills == deaths) break;
     }
     return {};
   }
@@ -367,6 +371,9 @@ class Deaths {
   // A death comes within some hundreds of microseconds.
   static constexpr uint64_t kLongestLife = 500'000;
   static constexpr int kReadsAfterwards = 200;
+  // Some tens of milliseconds. A killed process that takes longer has no instruction left to look with
+  // whether it is asked to end: it dies all the same.
+  static constexpr uint64_t kLongestDeath = 100'000'000;
 
   Outcome One(StressTally* tally) {
     // Relaxed: fork and waitpid order what the processes do.
@@ -375,25 +382,40 @@ class Deaths {
     const pid_t child = fork();
     if (child < 0) return Outcome::FailedCall("fork", errno);
     if (child == 0) WriteUntilKilled(parent);
-    const uint64_t life = Mix(request_.seed + tally->kills) % kLongestLife;
+    const uint64_t life = Mix(request_.seed + writers_++) % kLongestLife;
     // From its first update on, so that no death is before it. One that has ended by itself, and was waited
     // for, is not killed: its number may be another process's.
+    int status = 0;
     bool ended = false;
     while (inside_[1].load(std::memory_order_relaxed) == 0 && !ended) {
-      ended = waitpid(child, nullptr, WNOHANG) != 0;
+      ended = waitpid(child, &status, WNOHANG) != 0;
       Read(tally);
     }
     for (const uint64_t born = FencedRdtsc(); FencedRdtsc() - born < life;) Read(tally);
+    Outcome killed;
     if (!ended) {
-      kill(child, SIGKILL);
-      while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-      }
+      if (kill(child, SIGKILL) != 0) killed = Outcome::FailedCall("kill", errno);
+      WaitForEnd(child, killed.ok() ? kLongestDeath : 0, &status);
     }
     inside_[1].store(0, std::memory_order_relaxed);
-    tally->kills++;
-    tally->killed_inside += inside_[0].load(std::memory_order_relaxed);
+    // A sandbox can answer kill without doing it: what was asked for is no death.
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+      tally->kills++;
+      tally->killed_inside += inside_[0].load(std::memory_order_relaxed);
+    }
     for (int i = 0; i < kReadsAfterwards; i++) Read(tally);
-    return {};
+    return killed;
+  }
+
+  // One that has not died in the time given is asked to end.
+  void WaitForEnd(pid_t child, uint64_t most_cycles, int* status) {
+    for (const uint64_t start = FencedRdtsc(); FencedRdtsc() - start < most_cycles; sched_yield()) {
+      if (waitpid(child, status, WNOHANG) != 0) return;
+    }
+    inside_[2].store(1, std::memory_order_relaxed);
+    while (waitpid(child, status, 0) < 0 && errno == EINTR) {
+    }
+    inside_[2].store(0, std::memory_order_relaxed);
   }
 
   void Read(StressTally* tally) {
@@ -409,7 +431,8 @@ class Deaths {
     if (getppid() != parent) _exit(0);
     StressWriter writer(context_.page, request_.reader.protocol,
                         Line(request_.reader.wide, false, context_.origin, request_.window_cycles));
-    for (const uint64_t start = FencedRdtsc(); FencedRdtsc() - start < request_.most_cycles;) {
+    const uint64_t start = FencedRdtsc();
+    while (FencedRdtsc() - start < request_.most_cycles && inside_[2].load(std::memory_order_relaxed) == 0) {
       inside_[0].store(1, std::memory_order_relaxed);
       // At once, also with two windows: waiting for one to end, hardly any writer would die in an update.
       // (The literal reader is to have time for its wrong reasons.)
@@ -428,7 +451,10 @@ class Deaths {
   const StressRequest& request_;
   const Context& context_;
   std::atomic<int64_t>& highest_;
+  // Shared with the children: whether a writer is in an update, whether it has made one, whether it is to
+  // end.
   std::atomic<uint64_t>* inside_;
+  uint64_t writers_ = 0;
   std::vector<uint64_t> no_latencies_;
   ReadFunction<HardwareCounter> read_ = FindReader<HardwareCounter, Words::kAll>(request_.reader);
 };
@@ -473,11 +499,11 @@ Outcome RunStress(const StressRequest& request, StressTally* tally) {
     first.PublishAt(context.origin + (ahead ? kSecondsAhead : 0) + 1);
 
   if (request.hazard == StressHazard::kWriterKilled) {
-    // Two words beside the clock page's own, in memory that parent and children share.
+    // Some words beside the clock page's own, in memory that parent and children share.
     std::shared_ptr<PageMapping> shared;
     const Outcome both = PageMapping::Anonymous(&shared);
     if (!both.ok()) return both;
-    auto* inside = new (shared->bytes()) std::atomic<uint64_t>[2];
+    auto* inside = new (shared->bytes()) std::atomic<uint64_t>[3];
     return Deaths(request, &context, inside).Run(tally);
   }
   const Outcome started = RunPinned(cpus.data(), cpus.size(), Work, &context);

@@ -38,7 +38,7 @@ struct StressRequest {
   uint64_t most_cycles = 0;    // how long
   uint64_t window_cycles = 0;  // the least length of a window, up to 2^39
   uint64_t stall_cycles = 0;
-  uint32_t kills = 0;  // of kWriterKilled, which ends after so many
+  uint32_t kills = 0;  // of kWriterKilled, which ends after so many writers
   uint64_t seed = 0;   // of the moments of death
   // kLatencyBuckets counts of the reads that began while the writer stood in a stall, by the cycles that they
   // took, added to; null: not counted.
@@ -55,7 +55,7 @@ struct StressTally {
   // Reads that waited a hundred turns or more for a writer to end its update.
   uint64_t waited = 0;
   uint64_t updates = 0;
-  uint64_t kills = 0;
+  uint64_t kills = 0;          // writers of which waitpid said that they died of SIGKILL
   uint64_t killed_inside = 0;  // of these, in the middle of an update
   // Wrong values, by how: words of more than one update; no value at all although one was promised; a counter
   // outside the window of the copy that was used.

@@ -25,6 +25,7 @@ struct alignas(kCacheLine) Shared {
   uint32_t seq_before_last = 0;  // the page's count before the last reading was taken
   int64_t last = INT64_MIN;
   size_t last_thread = kNoThread;
+  bool last_in_place = false;  // whether that thread was on its CPU
 
   void Lock() {
     const uint32_t ticket = next_ticket.fetch_add(1, std::memory_order_relaxed);
@@ -48,9 +49,8 @@ struct Context {
 
 // `seq_after` is the page's count after the reading: equal to the one before its predecessor, and even, it
 // says that the page stood still over both.
-void Compare(const Shared& shared, int64_t value, uint32_t seq_after, size_t thread, LockStepTally* tally) {
+void Compare(const Shared& shared, int64_t value, uint32_t seq_after, LockStepTally* tally) {
   tally->reads++;
-  tally->hand_overs += shared.last_thread != kNoThread && shared.last_thread != thread;
   if (value >= shared.last) {
     // INT64_MIN stands for no reading yet.
     if (value > shared.last && shared.last != INT64_MIN) {
@@ -72,7 +72,7 @@ uint32_t Count(const ClockRequest& clock, std::memory_order order) {
   return clock.page == nullptr ? 0 : LoadSeq(clock.page, clock.clock.seq, order);
 }
 
-Outcome ReadAndCompare(const ClockRequest& clock, size_t thread, Shared* shared, LockStepTally* tally) {
+Outcome ReadAndCompare(const ClockRequest& clock, Shared* shared, LockStepTally* tally) {
   PageReading page_reading;
   uint64_t retries = 0;
   int64_t value = 0;
@@ -82,11 +82,25 @@ Outcome ReadAndCompare(const ClockRequest& clock, size_t thread, Shared* shared,
   if (!outcome.ok()) return outcome;
   // ... and the fence: not before it.
   std::atomic_thread_fence(std::memory_order_acquire);
-  Compare(*shared, value, Count(clock, std::memory_order_relaxed), thread, tally);
+  Compare(*shared, value, Count(clock, std::memory_order_relaxed), tally);
   shared->last = value;
   shared->seq_before_last = seq_before;
-  shared->last_thread = thread;
   return {};
+}
+
+// Some readings under the lock. The thread looks where it is after the first of them: that lengthens neither
+// the way from the predecessor's last reading to it, nor the way from the last one to the successor's.
+Outcome TakeTurn(const ClockRequest& clock, size_t thread, int cpu, const CurrentCpu& current, uint64_t reads,
+                 Shared* shared, LockStepTally* tally) {
+  const bool from_another = shared->last_thread != kNoThread && shared->last_thread != thread;
+  Outcome outcome = ReadAndCompare(clock, shared, tally);
+  if (!outcome.ok()) return outcome;
+  const bool in_place = current.IsOn(cpu, &tally->stray);
+  tally->hand_overs += from_another && shared->last_in_place && in_place;
+  shared->last_thread = thread;
+  shared->last_in_place = in_place;
+  for (uint64_t i = 1; i < reads && outcome.ok(); i++) outcome = ReadAndCompare(clock, shared, tally);
+  return outcome;
 }
 
 void TakeTurns(size_t thread, void* argument) {
@@ -98,17 +112,19 @@ void TakeTurns(size_t thread, void* argument) {
   own.outcome = CheckReading(request.clock);
   if (own.outcome.ok()) own.outcome = CheckCounter(CounterMethod::kFencedRdtsc);
   if (!own.outcome.ok()) return;
+  const int cpu = request.cpus[thread];
+  const CurrentCpu current;
+  current.IsOnByAll(cpu, &own.tally.stray);
   const uint64_t start = FencedRdtsc();
   for (uint64_t left = request.reads; left > 0 && FencedRdtsc() - start <= request.most_cycles;) {
     const uint64_t turn = std::min(left, kReadsATurn);
     shared.Lock();
-    for (uint64_t i = 0; i < turn && own.outcome.ok(); i++) {
-      own.outcome = ReadAndCompare(request.clock, thread, &shared, &own.tally);
-    }
+    own.outcome = TakeTurn(request.clock, thread, cpu, current, turn, &shared, &own.tally);
     shared.Unlock();
     if (!own.outcome.ok()) return;
     left -= turn;
   }
+  current.IsOnByAll(cpu, &own.tally.stray);
 }
 
 void Add(const LockStepTally& part, LockStepTally* sum) {
@@ -119,6 +135,7 @@ void Add(const LockStepTally& part, LockStepTally* sum) {
   sum->backwards_across_update += part.backwards_across_update;
   sum->worst_across_update = std::max(sum->worst_across_update, part.worst_across_update);
   sum->smallest_step = std::min(sum->smallest_step, part.smallest_step);
+  sum->stray.Add(part.stray);
 }
 
 }  // namespace

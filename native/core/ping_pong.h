@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "current_cpu.h"
 #include "status.h"
 
 namespace latchclock {
@@ -14,6 +15,8 @@ struct CounterOffset {
   int64_t highest = INT64_MAX;
   uint64_t rounds = 0;
   uint64_t best_round_trip = ~uint64_t{0};
+  // Sides that were not on the CPU asked for: such a round says nothing, and is not counted.
+  Stray stray;
 };
 
 // Up to `rounds` rounds, at most `most_cycles` long: here reads its counter, calls, there reads its counter

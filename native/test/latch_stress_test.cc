@@ -1,5 +1,8 @@
 #include "../core/latch_stress.h"
 
+#include <errno.h>
+#include <sys/syscall.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -173,6 +176,34 @@ TEST("a writer that is killed anywhere, and followed by the next, leaves no wron
     if (protocol == kLatch || protocol == kLatchWindow) {
       CHECK(tally.values + tally.out_of_window >= uint64_t{200} * tally.kills);
     }
+  }
+}
+
+TEST(
+    "writers that cannot be killed are no deaths: refused with an errno it is the outcome, else nothing is "
+    "counted") {
+#if defined(__SANITIZE_THREAD__)
+  SKIP("ThreadSanitizer's own locks may be held in a child that is killed; the plain build kills");
+#endif
+  const std::vector<int> cpus = AllowedCpus(2);
+  for (const int error_number : {EPERM, 0}) {
+    bool filtered = false;
+    Outcome outcome;
+    StressTally tally;
+    RunInThread([&] {
+      filtered = AnswerInKernelsPlace(SYS_kill, error_number);
+      StressRequest request = Request(kLatchWindow, kWriterKilled, cpus);
+      request.kills = 2;
+      request.most_cycles = 10 * kShort;
+      if (filtered) outcome = RunStress(request, &tally);
+    });
+    if (!filtered) SKIP("seccomp filters are not allowed here");
+    CHECK_EQ(outcome.ok(), error_number == 0);
+    CHECK_EQ(outcome.error_number, error_number);
+    CHECK_EQ(std::string(outcome.call), error_number == 0 ? "" : "kill");
+    CHECK_EQ(tally.kills, 0);
+    CHECK_EQ(tally.killed_inside, 0);
+    CHECK(tally.reads > 0);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "../core/cpu_affinity.h"
 #include "../core/pinned_threads.h"
 #include "../core/reading.h"
 #include "check.h"
@@ -281,6 +283,35 @@ TEST("in lock step the counter goes back on no CPU, and turns are handed over") 
     handed_over = tally.hand_overs > turns / 4 * 3;
   }
   CHECK(handed_over);
+}
+
+TEST("an affinity that is accepted and ignored is seen: no hand-over counts between threads on one CPU") {
+  const std::vector<int> cpus = AllowedCpus();
+  if (cpus.size() < 2) SKIP("one CPU only: run where this process may use two");
+  bool filtered = false;
+  LockStepTally tally;
+  RunInThread([&] {
+    // All threads then run where this one may: on the first CPU.
+    CHECK(SetCpuAffinity({cpus[0]}).ok());
+    filtered = AnswerInKernelsPlace(SYS_sched_setaffinity, 0);
+    const std::vector<int> two = {cpus[0], cpus[1]};
+    if (filtered) CHECK(RunLockStep(Request(ReadingSource::kCounter, two, 20'000), &tally).ok());
+  });
+  if (!filtered) SKIP("seccomp filters are not allowed here");
+  CHECK_EQ(tally.reads, 40'000);
+  CHECK_EQ(tally.hand_overs, 0);
+  CHECK(tally.stray.astray > 0);
+  CHECK_EQ(tally.stray.asked, cpus[1]);
+  CHECK_EQ(tally.stray.seen, cpus[0]);
+}
+
+TEST("threads on their CPUs are never found astray, however often they look") {
+  const std::vector<int> cpus = AllowedCpus();
+  LockStepTally tally;
+  CHECK(RunLockStep(Request(ReadingSource::kCounter, cpus, 2'000), &tally).ok());
+  // A look a turn.
+  CHECK(tally.stray.looks >= tally.reads / 4);
+  CHECK_EQ(tally.stray.astray, 0);
 }
 
 TEST("in lock step no path of CLOCK_MONOTONIC_RAW goes back") {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "../core/counter.h"
+#include "../core/cpu_affinity.h"
 #include "../core/pinned_threads.h"
 #include "check.h"
 #include "support.h"
@@ -26,6 +28,7 @@ struct MadeUpCounters {
   int64_t offset = 0;        // there minus here
   int64_t offset_drift = 0;  // added to it by every reading there
   bool fails[2] = {false, false};
+  std::vector<uint64_t> rounds_astray[2];
 
   std::atomic<uint64_t> readings{0};
   std::atomic<uint64_t> cycles{0};
@@ -39,6 +42,7 @@ void MakeUp(std::vector<uint64_t> steps, uint64_t start, int64_t offset, int64_t
   made_up.offset = offset;
   made_up.offset_drift = offset_drift;
   made_up.fails[0] = made_up.fails[1] = false;
+  for (std::vector<uint64_t>& rounds : made_up.rounds_astray) rounds.clear();
   made_up.readings = 0;
   made_up.cycles = start;
   made_up.threads = 0;
@@ -53,6 +57,17 @@ uint64_t MadeUpRdtsc() {
   made_up.offset += made_up.offset_drift;
   return cycles + offset;
 }
+
+// Every side is where it should be, but in the rounds that are named.
+struct MadeUpCpu {
+  bool IsOnByAll(int, Stray*) const { return true; }
+  bool IsOn(int cpu, Stray* stray) const {
+    const std::vector<uint64_t>& astray = made_up.rounds_astray[side];
+    const bool elsewhere = std::find(astray.begin(), astray.end(), looks++) != astray.end();
+    return stray->Look(cpu, elsewhere ? cpu + 1 : cpu);
+  }
+  mutable uint64_t looks = 0;
+};
 
 Outcome CheckMadeUpCounter(CounterMethod) {
   return made_up.fails[side] ? Outcome::Failed(Status::kCounterDisabled) : Outcome{};
@@ -77,11 +92,13 @@ Outcome RunTwo(const int*, size_t count, PinnedWork work, void* context) {
 }  // namespace latchclock
 #define FencedRdtsc MadeUpRdtsc
 #define CheckCounter CheckMadeUpCounter
+#define CurrentCpu MadeUpCpu
 #define RunPinned RunTwo
 #define RunPingPong RunPingPongOfMadeUpCounters
 #include "../core/ping_pong.cc"
 #undef FencedRdtsc
 #undef CheckCounter
+#undef CurrentCpu
 #undef RunPinned
 #undef RunPingPong
 
@@ -127,6 +144,41 @@ TEST("an offset that does not stay the same leaves no value between the bounds")
     CHECK_EQ(bounds.lowest, std::max<int64_t>(drift, 0) - 10);
     CHECK_EQ(bounds.highest, std::min<int64_t>(drift, 0) + 10);
   }
+}
+
+TEST("a round in which a side was not on its CPU is not counted, and its bounds are not taken") {
+  for (const size_t which : {size_t{0}, size_t{1}}) {
+    // The second round is the tightest one.
+    MakeUp({1, 1, 50, 50, 1, 2, 2, 1, 60, 60}, 0, 1000);
+    made_up.rounds_astray[which] = {1};
+    CounterOffset bounds;
+    CHECK(RunPingPongOfMadeUpCounters(4, 6, 3, kForEver, &bounds).ok());
+    CHECK_EQ(bounds.rounds, 2);
+    CHECK_EQ(bounds.lowest, 1000 - 50);
+    CHECK_EQ(bounds.highest, 1000 + 50);
+    CHECK_EQ(bounds.best_round_trip, 100);
+    CHECK_EQ(bounds.stray.astray, 1);
+    CHECK_EQ(bounds.stray.asked, which == 0 ? 4 : 6);
+    CHECK_EQ(bounds.stray.seen, which == 0 ? 5 : 7);
+  }
+}
+
+TEST("an affinity that is accepted and ignored is seen: no round counts between threads on one CPU") {
+  const std::vector<int> cpus = AllowedCpus();
+  if (cpus.size() < 2) SKIP("one CPU only: run where this process may use two");
+  bool filtered = false;
+  CounterOffset bounds;
+  RunInThread([&] {
+    // Both threads then run where this one may: on the first CPU.
+    CHECK(SetCpuAffinity({cpus[0]}).ok());
+    filtered = AnswerInKernelsPlace(SYS_sched_setaffinity, 0);
+    if (filtered) CHECK(RunPingPong(cpus[0], cpus[1], 3, kForEver, &bounds).ok());
+  });
+  if (!filtered) SKIP("seccomp filters are not allowed here");
+  CHECK_EQ(bounds.rounds, 0);
+  CHECK(bounds.stray.astray > 0);
+  CHECK_EQ(bounds.stray.asked, cpus[1]);
+  CHECK_EQ(bounds.stray.seen, cpus[0]);
 }
 
 TEST("no round begins when more than the cycles given have passed") {

@@ -28,6 +28,15 @@ describe('options of a run', () => {
     expect(() => prepareBench(host, options)).toThrow(expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }));
   });
 
+  test('nothing is timed where the clocks move in steps of 4 ms, and the error says why', () => {
+    const { addon, files } = simulatedHost({
+      ...{ mode: 'none', clockStepNs: 4_000_000n, cyclesPerReading: () => 26_000n },
+    });
+    expect(() => prepareBench(openHost(addon, files), {})).toThrow(
+      expect.objectContaining({ code: 'ERR_CANNOT_RUN', message: expect.stringContaining('4000000 ns') }),
+    );
+  });
+
   test('choose among paths and clocks', () => {
     const names = (paths: string[], clocks: (typeof CLOCK_NAMES)[number][]): string[] =>
       subjectsOf(paths, clocks).map(subjectName);

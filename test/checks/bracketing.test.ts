@@ -28,7 +28,9 @@ describe('onEachCpu', () => {
   test('works pinned to each CPU once, and leaves the affinity as it was', async () => {
     const addon = machine();
     const seen: number[] = [];
-    expect(await onEachCpu(contextOf(addon), async () => void seen.push(...addon.cpuAffinity()))).toBe(true);
+    expect(await onEachCpu(contextOf(addon), async () => void seen.push(...addon.cpuAffinity()))).toBe(
+      'pinned',
+    );
     expect(seen.toSorted()).toEqual(CPUS);
     expect(addon.cpuAffinity()).toEqual(CPUS);
   });
@@ -36,7 +38,7 @@ describe('onEachCpu', () => {
   test('leaves the affinity as it was where some of the CPUs are refused', async () => {
     const addon = machine((cpus) => cpus.length === 1 && cpus[0] !== 2);
     let works = 0;
-    expect(await onEachCpu(contextOf(addon), async () => void works++)).toBe(false);
+    expect(await onEachCpu(contextOf(addon), async () => void works++)).toBe('refused');
     expect(works).toBe(CPUS.length);
     expect(addon.cpuAffinity()).toEqual(CPUS);
   });
@@ -58,6 +60,31 @@ describe('onEachCpu', () => {
 
   test('ends without an error where the CPUs of before are refused at the end', async () => {
     const addon = machine((cpus) => cpus.length > 1);
-    expect(await onEachCpu(contextOf(addon), async () => undefined)).toBe(true);
+    expect(await onEachCpu(contextOf(addon), async () => undefined)).toBe('pinned');
+  });
+
+  test('tells an affinity that is accepted and ignored', async () => {
+    const { addon } = simulatedHost({ cpus: CPUS, stuckOnCpu: 2 });
+    expect(await onEachCpu(contextOf(addon), async () => undefined)).toBe('ignored');
+  });
+
+  test('passes over CPUs that were taken away, and does not call that ignored', async () => {
+    const gone: number[] = [];
+    const { addon } = simulatedHost({ cpus: CPUS, takenAway: () => gone });
+    const seen: number[] = [];
+    const pinning = await onEachCpu(contextOf(addon), async (cpu) => {
+      seen.push(cpu);
+      // The one that it is on now, and the others but one.
+      if (seen.length === 1) gone.push(...CPUS.filter((other) => other !== (cpu + 1) % 4));
+    });
+    expect(pinning).toBe('pinned');
+    expect(seen).toEqual([seen[0], ((seen[0] as number) + 1) % 4]);
+  });
+
+  test('works all the same where every CPU of the run was taken away', async () => {
+    const { addon } = simulatedHost({ cpus: [...CPUS, 9], takenAway: () => CPUS });
+    let works = 0;
+    expect(await onEachCpu(contextOf(addon), async () => void works++)).toBe('refused');
+    expect(works).toBe(1);
   });
 });

@@ -106,7 +106,12 @@ describe('where a sandbox refuses the system call', () => {
     expect(verdict.reason).toContain('without syscall (EPERM)');
   });
 
-  test.each(['clock.coarse', 'clock.monotonic'])('%s goes by the vDSO', async (id) => {
-    expect(await runCheckOn(REFUSING, id)).toMatchObject({ status: 'pass' });
+  test('clock.coarse goes by the vDSO', async () => {
+    expect(await runCheckOn(REFUSING, 'clock.coarse')).toMatchObject({ status: 'pass' });
+  });
+
+  test('clock.monotonic goes by the vDSO', async () => {
+    const options = { ...REFUSING, cyclesPerReading: () => 1_000n };
+    expect(await runCheckOn(options, 'clock.monotonic')).toMatchObject({ status: 'pass' });
   });
 });

@@ -16,7 +16,7 @@ function observe(
     const ns = BigInt(index) * 100_000_000n;
     const cycles = ((ns + errorNs(index)) * HZ) / 1_000_000_000n + 10n ** 12n;
     return {
-      anchor: { before: cycles - 100n, ns, after: cycles + 100n },
+      anchor: { before: cycles - 100n, ns, after: cycles + 100n, stepNs: 1n, stoodStill: false },
       sleptNs: 0n,
       pvclock: null,
       clocksource: 'tsc',

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { BUDGETS } from '../../lib/checks/budget.ts';
+import type { Check, CheckContext } from '../../lib/checks/model.ts';
+import { RunMonitor } from '../../lib/checks/monitor.ts';
+import { CHECKS } from '../../lib/checks/registry.ts';
 import { LatchclockError } from '../../lib/errors.ts';
-import { runCheckOn } from '../support/run-check.ts';
+import { openHost } from '../../lib/host/host.ts';
+import { runCheck, runCheckOn } from '../support/run-check.ts';
+import { simulatedHost } from '../support/simulated-host.ts';
 
 const BARE_METAL = { 1: [0, 0, 0, 0] } as const;
 const NOT_INVARIANT = { 0x8000_0007: [0, 0, 0, 0] } as const;
@@ -125,4 +131,51 @@ describe('counter.frequency', () => {
     expect(verdict).toMatchObject({ status: 'warn' });
     expect(verdict.reason).toContain('CPUID leaf 0x15');
   });
+});
+
+describe('under the clocksource jiffies, whose clocks move in steps of 4 ms', () => {
+  // Another counter than the clocks' own is behind them: the page does not count by the TSC.
+  const JIFFIES = {
+    mode: 'none',
+    clockStepNs: 4_000_000n,
+    cyclesPerReading: () => 26_000n,
+    cpuid: { 0x15: [1, 100, 26_000_000, 0] },
+    files: { '/sys/devices/system/clocksource/clocksource0/current_clocksource': 'jiffies\n' },
+  } as const;
+
+  test.each(['counter.frequency', 'counter.stability'])(
+    '%s has no reference: a skip, with its step and what would let it run',
+    async (id) => {
+      const check = CHECKS.find((known) => known.id === id);
+      const machine = simulatedHost(JIFFIES);
+      const host = openHost(machine.addon, machine.files);
+      const monitor = new RunMonitor(host);
+      for (let i = 0; i < 3; i++) monitor.observe();
+      const context = {
+        ...{ host, monitor, budget: { ...BUDGETS.quick, frequencySpanMs: 1 } },
+        ...{ progress: () => undefined, breathe: async () => undefined },
+      } as unknown as CheckContext;
+      const verdict = await check?.run(context);
+      expect(verdict).toMatchObject({
+        status: 'skip',
+        reason: 'monotonic-raw moves in steps of 4 ms: it is no reference for the counter',
+        evidence: { referenceStepNs: 4_000_000n },
+        advice: expect.stringContaining('clocksource'),
+      });
+    },
+  );
+
+  // What the simulated counter has, by CPUID.
+  const DECLARED = { cyclesPerReading: () => 101n, cpuid: { 0x15: [1, 100, 25_961_000, 0] } } as const;
+
+  test.each([70n, 280n, 1_000n])(
+    'a clock with steps of %d ns is a reference, and its step is in the bound',
+    async (clockStepNs) => {
+      const check = CHECKS.find(({ id }) => id === 'counter.frequency') as Check;
+      const verdict = await runCheck(simulatedHost({ mode: 'none', clockStepNs, ...DECLARED }), check);
+      expect(verdict.status).toBe('pass');
+      const { boundPpm, spanNs } = verdict.evidence as { boundPpm: number; spanNs: bigint };
+      expect(boundPpm).toBeGreaterThan((Number(clockStepNs) / Number(spanNs)) * 1e6);
+    },
+  );
 });

@@ -35,11 +35,12 @@ describe('on a sound host', () => {
 describe('on a host with a fault', () => {
   const faults: [string, Partial<StressTally>, string][] = [
     ['latch.stress', { torn: 1 }, 'torn'],
-    ['latch.stress', { missing: 1 }, 'torn'],
+    ['latch.stress', { missing: 1 }, '4 values never set'],
     ['latch.stress', { backwards: 1 }, 'out of order'],
     ['latch.stress', { outside: 5 }, 'from outside the window'],
     ['latch.window', { outside: 1 }, 'from outside'],
-    ['latch.stall', { torn: 2 }, 'wrong'],
+    ['latch.stall', { torn: 2 }, '4 values torn'],
+    ['latch.stall', { outside: 3 }, '6 values from outside the window'],
     ['latch.stall', { ranOut: 1 }, 'waited'],
     ['latch.stall', { waited: 1 }, 'waited'],
   ];
@@ -56,6 +57,39 @@ describe('on a host with a fault', () => {
       addon.clockResolution = () => 1n;
     }).catch((error: unknown) => error);
     expect(verdict).toMatchObject({ status: 'fail' });
+  });
+});
+
+describe('a writer that was kept off its CPU for longer than a window', () => {
+  test.each(['latch.stress', 'latch.stall'])(
+    '%s takes no value of a protocol without windows for wrong, and a torn one all the same',
+    async (id) => {
+      const late = (tally: Partial<StressTally>) =>
+        runCheckOn({ stress: (protocol) => (['seqlock', 'latch'].includes(protocol) ? tally : {}) }, id);
+      expect(await late({ outside: 3_092_920 })).toMatchObject({ status: 'pass' });
+      expect(await late({ outside: 3_092_920, torn: 1 })).toMatchObject({
+        status: 'fail',
+        reason: expect.stringMatching(/^\d+ values torn$/),
+      });
+    },
+  );
+});
+
+describe('writers that do not die', () => {
+  test('are a skip of latch.stress, with how many deaths there were and what would help', async () => {
+    let left = 1;
+    const stress = (protocol: string, hazard: string): Partial<StressTally> =>
+      protocol === 'latch' && hazard === 'writer-killed' ? { kills: left-- > 0 ? 1 : 0 } : {};
+    expect(await runCheckOn({ stress }, 'latch.stress')).toMatchObject({
+      status: 'skip',
+      reason: '1 writer of latch died, of the 2 needed; no value was wrong',
+      advice: expect.stringContaining('kill'),
+    });
+  });
+
+  test('hide no value that was wrong', async () => {
+    const stress = (): Partial<StressTally> => ({ kills: 0, torn: 1 });
+    expect(await runCheckOn({ stress }, 'latch.stress')).toMatchObject({ status: 'fail' });
   });
 });
 

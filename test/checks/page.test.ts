@@ -86,6 +86,24 @@ describe('page.namespace', () => {
     expect(verdict.reason).toContain('monotonic');
   });
 
+  test('offsets for children are not compared with the page of a process that lives elsewhere', async () => {
+    const files = {
+      '/proc/self/timens_offsets': 'monotonic 86400 0\nboottime 86400 0\n',
+      '/proc/self/ns/time_for_children': 'time:[4026532199]',
+    };
+    for (const inTimeNamespace of [undefined, NAMESPACE]) {
+      const place = inTimeNamespace === undefined ? {} : { inTimeNamespace };
+      const verdict = await runCheckOn({ ...place, files }, 'page.namespace');
+      expect(verdict.status).toBe('pass');
+      expect(verdict.reason).toContain('for children: monotonic +86400 s');
+      expect(verdict.bound).toContain('for children');
+      expect(verdict.evidence).toMatchObject({
+        procOffsetsNs: null,
+        procOffsetsForChildrenNs: { monotonicNs: 86_400_000_000_000n },
+      });
+    }
+  });
+
   test('goes by the page alone, and says so, where /proc does not tell', async () => {
     const files = { '/proc/self/timens_offsets': null, '/proc/self/ns/time': null };
     const verdict = await runCheckOn({ inTimeNamespace: NAMESPACE, files }, 'page.namespace');

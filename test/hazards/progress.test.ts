@@ -164,7 +164,7 @@ describe('a cell whose progress differs', () => {
       ...{ backwards: 0, worstBackNs: 0, longestCycles: 0 },
     };
     const cellOf = (name: string): Cell =>
-      stressedCell(readerNamed(name), 'update', { tally, latencyNs: null });
+      stressedCell(readerNamed(name), 'update', 'update', { tally, latencyNs: null });
     expect(cellOf('latch')).toMatchObject({ progress: 'waits', expectedProgress: 'free', holds: false });
     expect(cellOf('seqlock')).toMatchObject({ progress: 'waits', expectedProgress: null, holds: true });
     expect(explainText(reportOf(cellOf('seqlock')), 'update', style)).toContain('the progress is not held');

@@ -13,12 +13,24 @@ const NOTHING: StressTally = {
 
 describe('the verdict on a run', () => {
   test.each(['torn', 'missing', 'outside'] as const)('is unsafe for one value that is %s', (kind) => {
-    expect(verdictOf({ ...NOTHING, [kind]: 1, backwards: 1 })).toBe('unsafe');
+    expect(verdictOf({ ...NOTHING, [kind]: 1, backwards: 1 }, 'latch-window', 'update')).toBe('unsafe');
   });
 
+  test.each(['seqlock', 'latch'] as const)(
+    'of a %s, which has no windows, takes values from outside of one for wrong under the hazards of windows only',
+    (protocol) => {
+      const tally = { ...NOTHING, outside: 3_092_920 };
+      for (const hazard of ['update', 'writer-stalled', 'writer-killed'] as const)
+        expect(verdictOf(tally, protocol, hazard), hazard).toBe('safe');
+      for (const hazard of ['window-expired', 'counter-behind'] as const)
+        expect(verdictOf(tally, protocol, hazard), hazard).toBe('unsafe');
+      expect(verdictOf({ ...tally, torn: 1 }, protocol, 'writer-stalled')).toBe('unsafe');
+    },
+  );
+
   test('is lags for right values out of order, else safe', () => {
-    expect(verdictOf({ ...NOTHING, backwards: 1 })).toBe('lags');
-    expect(verdictOf(NOTHING)).toBe('safe');
+    expect(verdictOf({ ...NOTHING, backwards: 1 }, 'latch', 'update')).toBe('lags');
+    expect(verdictOf(NOTHING, 'latch', 'update')).toBe('safe');
   });
 
   test('bears out what was expected only if it is that, or a lag that did not happen', () => {
@@ -124,13 +136,13 @@ describe('on the real counter', () => {
     const reader = { protocol: 'literal-latch-window', generation: 'none', wide: true } as const;
     const { tally } = await stress(host, reader, 'window-expired', cpus, amount, breathe);
     expect(tally.missing).toBeGreaterThan(0);
-    expect(verdictOf(tally)).toBe('unsafe');
+    expect(verdictOf(tally, reader.protocol, 'window-expired')).toBe('unsafe');
   });
 
   test("the follow-up's sketch with its slips returns values that are wrong", async () => {
     const reader = { protocol: 'literal-two-window', generation: 'none', wide: true } as const;
     const { tally } = await stress(host, reader, 'update', cpus, { ...amount, milliseconds: 60 }, breathe);
-    expect(verdictOf(tally)).toBe('unsafe');
+    expect(verdictOf(tally, reader.protocol, 'update')).toBe('unsafe');
   });
 
   test('while its writer stalls a seqlock waits, and says how long; a latch does not', async () => {

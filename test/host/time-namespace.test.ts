@@ -14,6 +14,7 @@ describe('what /proc says', () => {
       inode: 0xeffffffan,
       inTimeNamespace: false,
       offsets: { monotonicNs: 0n, boottimeNs: 0n },
+      childrenOffsets: null,
     });
   });
 
@@ -25,7 +26,27 @@ describe('what /proc says', () => {
       inode: 4_026_532_177n,
       inTimeNamespace: true,
       offsets: { monotonicNs: 1_000_000_000_007n, boottimeNs: 5_000_000_000_000n },
+      childrenOffsets: null,
     });
+  });
+
+  test.each([
+    ['the initial namespace', 'time:[4026531834]'],
+    ['another one', 'time:[4026532178]'],
+    ['one that is not told', null],
+  ])('offsets for children are not those of a process in %s', (_, link) => {
+    const facts = read({
+      inTimeNamespace: { monotonicNs: 7n, boottimeNs: 8n },
+      files: { '/proc/self/ns/time': link },
+    });
+    expect(facts.offsets).toBeNull();
+    expect(facts.childrenOffsets).toEqual({ monotonicNs: 7n, boottimeNs: 8n });
+  });
+
+  test("without the link of the namespace for children the offsets are nobody's known", () => {
+    const facts = read({ files: { '/proc/self/ns/time_for_children': null } });
+    expect(facts.offsets).toBeNull();
+    expect(facts.childrenOffsets).toEqual({ monotonicNs: 0n, boottimeNs: 0n });
   });
 
   test('offsets may be negative: seconds below zero, nanoseconds counted up', () => {

@@ -44,7 +44,7 @@ const WATCHED_RUN = `
 async function disturbed(
   disturb: (pid: number) => Promise<void>,
   program: readonly string[] = [],
-): Promise<{ before: string; after: string }> {
+): Promise<{ before: string; after: string; takenAway: number[] }> {
   const [first, ...rest] = [...program, process.execPath, '--input-type=module', '-e', WATCHED_RUN];
   const { child, ended } = startProgram(first as string, rest);
   await once(child.stdout as Readable, 'data');
@@ -54,7 +54,7 @@ async function disturbed(
   const { code, signal, out, err } = await ended;
   expect({ code, signal, err }).toEqual({ code: 0, signal: null, err: '' });
   checksIn(out);
-  return JSON.parse(out) as { before: string; after: string };
+  return JSON.parse(out) as { before: string; after: string; takenAway: number[] };
 }
 
 describe('the affinity of all threads', () => {
@@ -113,12 +113,12 @@ const noCpuset =
 
 testUnless(
   noCpuset,
-  'a cpuset that takes a CPU away meanwhile (sched_setaffinity: EINVAL): no check fails, the other CPU stays',
+  'a cpuset that takes a CPU away meanwhile (sched_setaffinity: EINVAL): no check fails, the run says which, the other stays',
   () =>
     withCpuset(async (path) => {
-      const { before, after } = await disturbed(async (pid) => {
+      const { before, after, takenAway } = await disturbed(async (pid) => {
         writeFileSync(join(path, 'cgroup.procs'), String(pid));
       });
-      expect({ before, after }).toEqual({ before: '0-1', after: '0' });
+      expect({ before, after, takenAway }).toEqual({ before: '0-1', after: '0', takenAway: [1] });
     }),
 );

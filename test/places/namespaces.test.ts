@@ -1,11 +1,14 @@
 import { describe, expect } from 'vitest';
-import { type CliResult, runProgram } from '../support/run-cli.ts';
+import { BIN, type CliResult, runProgram } from '../support/run-cli.ts';
 import { cannotRun, testUnless } from '../support/tools.ts';
-import { checksOf, INSPECT, VALIDATE } from './place.ts';
+import { checksOf, compile, INSPECT, temporaryFolder, VALIDATE } from './place.ts';
+
+type Offsets = { monotonicNs: string; boottimeNs: string } | null;
 
 interface Inspected {
+  host: { timeNamespace: boolean | null };
   page: { found: string; index: number; now: { ns: Record<string, string> }; proof: { clocks: string[] } };
-  namespace: { inTimeNamespace: boolean | null; offsets: { monotonicNs: string; boottimeNs: string } | null };
+  namespace: { inTimeNamespace: boolean | null; offsets: Offsets; childrenOffsets: Offsets };
   vdso: { symbols: unknown[] };
 }
 
@@ -51,7 +54,7 @@ describe('a mount namespace', () => {
     const { page, vdso, namespace } = inspected(behind(NO_SYS_NO_PROC, INSPECT));
     expect(page.proof.clocks).toContain('monotonic');
     expect(vdso.symbols.length).toBeGreaterThan(0);
-    expect(namespace).toEqual({ inode: null, inTimeNamespace: null, offsets: null });
+    expect(namespace).toEqual({ inode: null, inTimeNamespace: null, offsets: null, childrenOffsets: null });
   });
 });
 
@@ -101,5 +104,33 @@ describe('a time namespace', () => {
       evidence: { pageOffsetsNs: { monotonic: '-10000000000', boottime: '-20000000000' } },
     });
     expect(checks['page.exact']?.status).toBe('pass');
+  });
+});
+
+describe('a process that made a time namespace for its children and lives in its own', () => {
+  const library = compile(temporaryFolder(), 'namespace-for-children', '-shared', '-fPIC');
+  const noUnshare = cannotRun('env', [`LD_PRELOAD=${library}`, 'true']);
+  const preloaded = (arguments_: readonly string[]): CliResult =>
+    runProgram('env', [`LD_PRELOAD=${library}`, process.execPath, ...arguments_]);
+
+  testUnless(noUnshare, 'validate holds: the offsets of /proc are not its own, and it says so', () => {
+    const { 'page.namespace': check } = checksOf(preloaded([...VALIDATE, '--only', 'page.namespace']));
+    expect(check).toMatchObject({
+      status: 'pass',
+      reason: expect.stringMatching(/^in the initial namespace.*for children: monotonic \+86400 s/),
+      evidence: { inTimeNamespace: false, toldByProc: false, procOffsetsNs: null },
+    });
+  });
+
+  testUnless(noUnshare, 'inspect tells the offsets as those for children', () => {
+    const { host, namespace } = inspected(preloaded(INSPECT));
+    expect(host.timeNamespace).toBe(false);
+    expect(namespace).toMatchObject({
+      inTimeNamespace: false,
+      offsets: null,
+      childrenOffsets: { monotonicNs: '86400000000000', boottimeNs: '86400000000001' },
+    });
+    const { out } = preloaded([BIN, 'inspect']);
+    expect(out).toMatch(/^ for children +monotonic 86400\.000000000 s/m);
   });
 });

@@ -123,6 +123,33 @@ describe('a filter that refuses other questions', () => {
     });
   });
 
+  test('pinning, which it answers without doing it: seen by where the threads are, and never a pass', () => {
+    const only = 'counter.warp,counter.offset,clock.monotonic,clock.paths,page.exact';
+    const checks = checksOf(refused(0, 'sched_setaffinity', [...VALIDATE, '--only', only]));
+    // By chance the threads may all be where they should, with two CPUs and as many threads: not in all of these.
+    const skipped = Object.values(checks).filter(({ status }) => status === 'skip');
+    expect(skipped.length).toBeGreaterThan(0);
+    for (const { reason, advice } of skipped) {
+      expect(reason).toMatch(/^a thread pinned to CPU \d+ ran on CPU \d+$|not on the CPUs asked for$/);
+      expect(advice).toContain('sched_setaffinity');
+    }
+  });
+
+  test('kill: writers that nobody kills are no deaths, with an errno and without', () => {
+    const killed = (errno: number): Check | undefined =>
+      checksOf(refused(errno, 'kill', [...VALIDATE, '--only', 'latch.stress,page.faults']))['latch.stress'];
+    expect(killed(EPERM)).toMatchObject({
+      status: 'skip',
+      reason: 'kill failed with EPERM',
+      advice: expect.stringContaining('seccomp'),
+    });
+    expect(killed(0)).toMatchObject({
+      status: 'skip',
+      reason: expect.stringMatching(/^0 writers of seqlock died, of the 2 needed/),
+      evidence: { kills: 0, killedInside: 0 },
+    });
+  });
+
   test.each([[VALIDATE], [INSPECT]])(
     'which CPUs there are (sched_getaffinity): ends with 3 and why',
     (command) => {

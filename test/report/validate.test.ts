@@ -53,6 +53,7 @@ const REPORT: RunReport = {
   },
   budget: 'default',
   cpus: [0, 1],
+  takenAway: [],
   seed: (1n << 64n) - 1n,
   checks: CHECKS,
   summary: summaryOf(CHECKS),

@@ -3,6 +3,7 @@ import type { StartKept } from '../../lib/checks/kept-page.ts';
 import type { Check, CheckContext, Verdict } from '../../lib/checks/model.ts';
 import type { Observation } from '../../lib/checks/monitor.ts';
 import { namespaceChecksWith } from '../../lib/checks/namespace.ts';
+import { NO_STRAY } from '../../lib/checks/pinning.ts';
 import { preferenceChecksWith } from '../../lib/checks/preference.ts';
 import { CHECKS } from '../../lib/checks/registry.ts';
 import { scheduleChecksWith } from '../../lib/checks/schedule.ts';
@@ -115,7 +116,7 @@ function observed(
     const ns = BigInt(index) * 100_000_000n;
     const cycles = ((ns + errorNs(index)) * HZ) / 1_000_000_000n + 10n ** 12n;
     return {
-      anchor: { before: cycles - 100n, ns, after: cycles + 100n },
+      anchor: { before: cycles - 100n, ns, after: cycles + 100n, stepNs: 1n, stoodStill: false },
       sleptNs: 0n,
       pvclock: null,
       clocksource: 'tsc',
@@ -196,12 +197,19 @@ const LOOSE_PING_PONG: Edit = ({ addon }) => {
     highest: 10n ** 7n,
     rounds,
     bestRoundTrip: 1n,
+    stray: NO_STRAY,
   });
 };
 
 /** Bounds that the second half of the rounds contradicts. */
 const MOVING_PING_PONG: Edit = ({ addon }) => {
-  addon.pingPong = (_here, _there, rounds) => ({ lowest: 900n, highest: 700n, rounds, bestRoundTrip: 100n });
+  addon.pingPong = (_here, _there, rounds) => ({
+    lowest: 900n,
+    highest: 700n,
+    rounds,
+    bestRoundTrip: 100n,
+    stray: NO_STRAY,
+  });
 };
 
 function image(edit: (bytes: Buffer) => void): SimulatedHostOptions {
@@ -483,6 +491,11 @@ export const CHECK_FAULTS: Readonly<Record<string, readonly CheckFault[]>> = {
       clockErrorNs: (_path, clock) => (clock === 'boottime' ? -10_000_000_000_000n : 0n),
     }),
     host('fail', 'the page runs 1 % faster than the discipline asks', { adjtimex: { tickUs: 9_900n } }),
+    host('warn', 'the TAI offset is 35 s, in the clock too', {
+      adjtimex: { taiOffsetSeconds: 35 },
+      clockErrorNs: (_path, clock) => (clock === 'tai' ? -2_000_000_000n : 0n),
+    }),
+    host('warn', 'a leap second is pending that no table has', { adjtimex: { state: 1, status: 0x2011 } }),
   ],
   'clock.errors': [
     host('fail', 'libc answers a bad clock id with EPERM', {}, ({ addon }) => {

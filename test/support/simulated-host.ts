@@ -18,6 +18,7 @@ import {
   type ReaderProtocolName,
   ReadingSource,
   type ReadingSourceName,
+  type Stray,
   StressHazard,
   type StressHazardName,
   type StressTally,
@@ -96,6 +97,12 @@ export interface SimulatedHostOptions {
   /** Files over the defaults, by path; null hides a file. Links are text, `/dev/kmsg` is one record a line. */
   files?: SimulatedFiles;
   cpus?: readonly number[];
+  /** Of these, the ones that are gone at the present counter (hotplug, a cpuset). */
+  takenAway?: (counter: bigint) => readonly number[];
+  /** An affinity is accepted and ignored: every thread runs on this CPU. */
+  stuckOnCpu?: number;
+  /** All clocks but the CPU times move in steps of so many nanoseconds, as under the clocksource jiffies. */
+  clockStepNs?: bigint;
   adjtimex?: Partial<Adjtimex>;
   /** What stress of a reader finds, over what a sound one of its protocol does. */
   stress?: ((protocol: ReaderProtocolName, hazard: StressHazardName) => Partial<StressTally>) | undefined;
@@ -182,6 +189,12 @@ class SimulatedKernel {
 
   /** What a right reader answers for `clock` at the present counter, nanoseconds. */
   clockNs(clock: ClockName): bigint {
+    const ns = this.#exactNs(clock);
+    const step = this.options.clockStepNs ?? 1n;
+    return ns - (ns % step);
+  }
+
+  #exactNs(clock: ClockName): bigint {
     const at = (name: keyof SimulatedKernel['bases']): bigint => {
       const { seconds, scaledNs } = this.bases[name];
       const delta = this.counter > this.cycleLast ? this.counter - this.cycleLast : 0n;
@@ -339,13 +352,15 @@ function defaultFiles(options: SimulatedHostOptions, maps: string): SimulatedFil
     return `${(ns - nanoseconds) / SECOND} ${nanoseconds}`;
   };
   const { monotonicNs, boottimeNs } = inTimeNamespace ?? { monotonicNs: 0n, boottimeNs: 0n };
+  const namespaceLink = inTimeNamespace === undefined ? 'time:[4026531834]' : 'time:[4026532177]';
   return {
     '/proc/self/maps': (options.maps ?? true) ? maps : null,
     '/proc/cmdline': 'console=ttyS0 root=/dev/vda ro\n',
     '/proc/sys/kernel/osrelease': '6.18.44\n',
     '/proc/self/status':
       'Name:\tnode\nPid:\t4711\nPPid:\t4700\nTracerPid:\t0\nUid:\t1000\t1000\t1000\t1000\n',
-    '/proc/self/ns/time': inTimeNamespace === undefined ? 'time:[4026531834]' : 'time:[4026532177]',
+    '/proc/self/ns/time': namespaceLink,
+    '/proc/self/ns/time_for_children': namespaceLink,
     '/proc/self/timens_offsets': `monotonic ${seconds(monotonicNs)}\nboottime ${seconds(boottimeNs)}\n`,
     '/sys/kernel/btf/vmlinux': options.btf ?? null,
     '/sys/devices/system/clocksource/clocksource0/current_clocksource': `${current}\n`,
@@ -414,8 +429,30 @@ function simulatedAddon(
 ): Addon {
   const { counterState = 'enabled', missingClocks = ABSENT, mode = 'tsc' } = options;
   const cpuid = options.cpuid === 'traps' ? null : { ...defaultCpuid(), ...options.cpuid };
-  let affinity = [...(options.cpus ?? [0, 1])];
-  const allowed = new Set(affinity);
+  const possible = [...(options.cpus ?? [0, 1])];
+  let affinity = possible;
+  const isGone = (cpu: number): boolean => options.takenAway?.(kernel.counter).includes(cpu) === true;
+  // The kernel moves a thread all of whose CPUs are gone.
+  const runsOn = (): number[] => {
+    const left = affinity.filter((cpu) => !isGone(cpu));
+    return left.length > 0 ? left : possible.filter((cpu) => !isGone(cpu));
+  };
+  const pin = (cpus: Iterable<number>, where: string): number[] => {
+    const wanted = [...new Set(cpus)].filter((cpu) => possible.includes(cpu) && !isGone(cpu));
+    if (wanted.length === 0) throw systemCallError(where, 'sched_setaffinity', 'EINVAL');
+    return wanted.sort((a, b) => a - b);
+  };
+  /** What threads on `cpus` find that look where they are, each so many times. */
+  const strayOf = (cpus: readonly number[], looks: number): Stray => {
+    const seen = options.stuckOnCpu ?? -1;
+    const astray = options.stuckOnCpu === undefined ? [] : cpus.filter((cpu) => cpu !== seen);
+    const [asked] = astray;
+    return {
+      looks: looks * cpus.length,
+      astray: looks * astray.length,
+      ...(asked === undefined ? { asked: -1, seen: -1 } : { asked, seen }),
+    };
+  };
 
   const checkCounter = (where: string): void => {
     if (counterState !== 'disabled') return;
@@ -596,7 +633,7 @@ function simulatedAddon(
     readCounters(method, cycles, aux) {
       for (let i = 0; i < cycles.length; i++) {
         cycles[i] = readCounter(method, 'readCounters');
-        if (aux !== undefined) aux[i] = affinity[0] ?? 0;
+        if (aux !== undefined) aux[i] = runsOn()[0] ?? 0;
       }
     },
     readClock: (path, clockId) => readClock(PATH_NAMES[path] as ClockPathName, clockId, 'readClock'),
@@ -707,7 +744,10 @@ function simulatedAddon(
     },
     lockStep(source, clockId, page, cpus, reads, mostCycles) {
       const name = LOCK_STEP_NAMES[source] as LockStepSourceName;
+      for (const cpu of cpus) pin([cpu], 'lockStep');
+      const stray = strayOf([...cpus], 10);
       const tally: LockStepTally = {
+        stray,
         reads: 0,
         handOvers: 0,
         backwards: 0,
@@ -720,7 +760,7 @@ function simulatedAddon(
       const end = kernel.counter + BigInt(mostCycles);
       for (let i = 0; i < reads * cpus.length && kernel.counter < end; i++) {
         tally.reads++;
-        if (i > 0 && cpus.length > 1) tally.handOvers++;
+        if (i > 0 && cpus.length > 1 && stray.astray === 0) tally.handOvers++;
         const ahead = options.counterOffset?.(cpus[i % cpus.length] ?? 0) ?? 0n;
         const value =
           name === 'counter' ? readCounter(1, 'lockStep') + ahead : read(name, clockId, page, 'lockStep').ns;
@@ -741,8 +781,12 @@ function simulatedAddon(
     },
     pingPong(cpuHere, cpuThere, rounds) {
       checkCounter('pingPong');
+      for (const cpu of [cpuHere, cpuThere]) pin([cpu], 'pingPong');
+      kernel.advance();
+      const stray = strayOf([cpuHere, cpuThere], rounds);
       const offset = (options.counterOffset?.(cpuThere) ?? 0n) - (options.counterOffset?.(cpuHere) ?? 0n);
-      return { lowest: offset - 50n, highest: offset + 50n, rounds, bestRoundTrip: 100n };
+      const counted = stray.astray === 0 ? rounds : 0;
+      return { lowest: offset - 50n, highest: offset + 50n, rounds: counted, bestRoundTrip: 100n, stray };
     },
     PageRecorder: SimulatedRecorder,
     clockReader: (source, clockId, page, out) => () => {
@@ -751,12 +795,12 @@ function simulatedAddon(
     counterReader: (method, out) => () => {
       out[0] = readCounter(method, 'counterReader');
     },
-    cpuAffinity: () => [...affinity],
+    cpuAffinity: runsOn,
     setCpuAffinity(cpus) {
-      const wanted = [...new Set(cpus)].filter((cpu) => allowed.has(cpu)).sort((a, b) => a - b);
-      if (wanted.length === 0) throw systemCallError('setCpuAffinity', 'sched_setaffinity', 'EINVAL');
-      affinity = wanted;
+      const wanted = pin(cpus, 'setCpuAffinity');
+      if (options.stuckOnCpu === undefined) affinity = wanted;
     },
+    isOnCpu: (cpu) => cpu === (options.stuckOnCpu ?? runsOn()[0]),
   };
   return addon;
 }

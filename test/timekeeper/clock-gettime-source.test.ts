@@ -150,6 +150,13 @@ describe('a source of bracketed clock_gettime', () => {
     );
   });
 
+  test('takes the step of a clock that stands still between readings into its bound, whatever its name', () => {
+    const stepping = { cyclesPerReading: () => 60n, clockStepNs: 800n };
+    const plain = sourceOn({ cyclesPerReading: () => 60n }).source.sample();
+    const { boundNs } = sourceOn(stepping).source.sample();
+    expect(boundNs - plain.boundNs).toBeGreaterThanOrEqual(750n);
+  });
+
   test('measures the frequency of the counter', () => {
     const { source, kernel } = sourceOn();
     const hz = (1e9 * 2 ** 24) / Number(kernel.multRaw);

@@ -16,7 +16,7 @@ export const COUNTER_EXPLANATIONS: Explanations = {
     example: {
       fault: 'the hypervisor hides the invariant bit',
       status: 'warn',
-      reason: 'CPUID does not announce it; clocksource tsc, KVM',
+      reason: 'CPUID does not announce it; clocksource tsc',
     },
   },
   'counter.frequency': {
@@ -82,7 +82,7 @@ export const COUNTER_EXPLANATIONS: Explanations = {
     example: {
       fault: 'the counter of CPU 1 is 5,000 cycles behind',
       status: 'fail',
-      reason: 'went back 1,000 times by up to 4,900 cycles (1,887 ns) between CPUs 0 and 1',
+      reason: 'went back 12,500 times by up to 4,900 cycles (1,887 ns) between CPU 0 and CPU 1',
     },
   },
   'counter.offset': {
@@ -100,7 +100,7 @@ export const COUNTER_EXPLANATIONS: Explanations = {
     example: {
       fault: 'the counter of CPU 1 is 5,000 cycles ahead',
       status: 'fail',
-      reason: 'CPU 1 is ahead of CPU 0 by 4851 cycles or more',
+      reason: 'CPU 1 is ahead of CPU 0 by 4,851 cycles (1,869 ns) or more',
     },
   },
   'counter.stability': {

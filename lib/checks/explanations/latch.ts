@@ -30,7 +30,7 @@ export const LATCH_EXPLANATIONS: Explanations = {
     example: {
       fault: 'a two-window reader gives a value after its window',
       status: 'fail',
-      reason: '4 values from outside',
+      reason: '4 values from outside the window',
     },
   },
   'latch.stall': {

@@ -51,7 +51,7 @@ export const VDSO_EXPLANATIONS: Explanations = {
       fault: 'the kernel counts by the HPET',
       status: 'fail',
       reason:
-        '5 clocks enter the kernel: clocksource hpet cannot be read in user space; a read costs 1 times a counter read',
+        "the 5 clocks that need the counter enter the kernel: clocksource hpet cannot be read in user space, the kernel's log does not say why; a read of realtime costs 38.5 ns, a reading of the counter 38.5 ns",
     },
   },
 };
