@@ -20,6 +20,9 @@ const VdsoFunctions& GetVdsoFunctions() {
   static const VdsoFunctions functions = {
       reinterpret_cast<int (*)(clockid_t, timespec*)>(VdsoSymbol("__vdso_clock_gettime", "LINUX_2.6")),
       reinterpret_cast<int (*)(clockid_t, timespec*)>(VdsoSymbol("__vdso_clock_getres", "LINUX_2.6")),
+      reinterpret_cast<int (*)(timeval*, void*)>(VdsoSymbol("__vdso_gettimeofday", "LINUX_2.6")),
+      reinterpret_cast<time_t (*)(time_t*)>(VdsoSymbol("__vdso_time", "LINUX_2.6")),
+      reinterpret_cast<long (*)(unsigned*, unsigned*, void*)>(VdsoSymbol("__vdso_getcpu", "LINUX_2.6")),
   };
   return functions;
 }
