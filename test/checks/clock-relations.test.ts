@@ -1,6 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { LatchclockError } from '../../lib/errors.ts';
-import { ClockPath } from '../../lib/native/addon.ts';
 import { runCheckOn } from '../support/run-check.ts';
 
 describe('clock.relations', () => {
@@ -43,32 +41,5 @@ describe('clock.relations', () => {
     );
     expect(verdict.status).toBe('fail');
     expect(verdict.reason).toContain('asked -10000 ppm');
-  });
-});
-
-describe('clock.errors', () => {
-  test('passes when every path refuses alike', async () => {
-    expect(await runCheckOn({}, 'clock.errors')).toMatchObject({
-      status: 'pass',
-      evidence: { differences: [] },
-    });
-  });
-
-  test("skips where a sandbox answers the system call: the kernel's errnos cannot be had", async () => {
-    const verdict = await runCheckOn({ refusedCalls: 'EPERM' }, 'clock.errors');
-    expect(verdict).toMatchObject({ status: 'skip', evidence: { errno: 'EPERM', syscall: 'clock_gettime' } });
-    expect(verdict.advice).toContain('seccomp');
-  });
-
-  test('counts only the pointers that were tried, and says why the others were not', async () => {
-    const verdict = await runCheckOn({}, 'clock.errors', ({ addon }) => {
-      const { probeBadPointer } = addon;
-      addon.probeBadPointer = (path, id, pointer) => {
-        if (path === ClockPath.syscall) return probeBadPointer(path, id, pointer);
-        throw new LatchclockError('ERR_SYSTEM_CALL', 'fork failed with EAGAIN', { errno: 'EAGAIN' });
-      };
-    });
-    expect(verdict.status).toBe('pass');
-    expect(verdict.reason).toMatch(/bad pointers by EFAULT; not tried everywhere: fork failed with EAGAIN$/);
   });
 });
