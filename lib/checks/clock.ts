@@ -72,8 +72,9 @@ interface Plan {
   unsupported: string[];
   disagreements: string[];
   leftOut: string[];
-  /** Errnos by which a sandbox refuses the system call. */
+  /** Errnos by which a sandbox refuses the system call, and the clocks for which it does. */
   filtered: string[];
+  filteredClocks: string[];
 }
 
 function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
@@ -81,7 +82,7 @@ function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
   const page = orNull(() => host.page());
   const counterWorks = host.addon.counterState() !== 'disabled';
   const ownClocks = new Set<string>(
-    page === null || !counterWorks ? [] : readableClocks(readKernelPage(host.addon, page)),
+    page === null || !counterWorks ? [] : readableClocks(readKernelPage(host.addon, page), page.proof),
   );
   const plan: Plan = {
     pairs: [],
@@ -90,6 +91,7 @@ function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
     disagreements: [],
     leftOut: [],
     filtered: [],
+    filteredClocks: [],
   };
   const leftOut = new Set<string>();
   const filtered = new Set<string>();
@@ -98,7 +100,10 @@ function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
     const { sources, errors } = availability;
     for (const { path, error } of errors) if (PATH_WIDE.includes(error)) leftOut.add(`${path} (${error})`);
     const refused = filterErrno(availability);
-    if (refused !== null) filtered.add(refused);
+    if (refused !== null) {
+      filtered.add(refused);
+      plan.filteredClocks.push(clock.name);
+    }
     const differs = disagreement(clock, availability);
     if (differs !== null) plan.disagreements.push(differs);
     if (sources.length === 0) plan.unsupported.push(clock.name);
@@ -150,6 +155,7 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinned: boolean)
     disagreements: plan.disagreements,
     leftOut: plan.leftOut,
     filtered: plan.filtered,
+    filteredClocks: plan.filteredClocks,
     pinned,
     recomputed: pairs.reduce((sum, { total }) => sum + total.recomputed, 0),
     differing,
@@ -201,9 +207,12 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinned: boolean)
     };
   }
   if (plan.filtered.length > 0) {
+    // A filter that looks at the clock's id is told by the clocks, one that does not by all of them.
+    const some = plan.filteredClocks.length < plan.clocksRead;
+    const forWhich = some ? ` for ${plan.filteredClocks.join(', ')}` : '';
     return {
       status: 'warn',
-      reason: `the system call is refused with ${plan.filtered.join(', ')}; else ${seen}, none outside`,
+      reason: `the system call is refused with ${plan.filtered.join(', ')}${forWhich}; else ${seen}, none outside`,
       bound,
       evidence,
       advice:

@@ -37,6 +37,8 @@ const layout: Check = {
       kernelLogAgrees: logAgrees,
       clocksProved: proof.clocks,
       provedBy: proof.path,
+      provedByVdso: proof.byVdso,
+      notProved: proof.refused,
       samplesPerClock: proof.samplesPerClock,
       refused: proved.refused,
     };
@@ -69,11 +71,17 @@ const layout: Check = {
       ...(found.source === 'btf' && table !== null ? [`table (${table.name})`] : []),
       ...(logAgrees === true ? ['kernel log'] : []),
     ];
+    const alone =
+      proof.byVdso.length === 0 ? '' : `, ${proof.byVdso.join(', ')} by vDSO: the system call refuses`;
+    const without =
+      proof.refused.length === 0
+        ? ''
+        : `; not ${proof.refused.map(({ clock, error }) => `${clock} (${error})`).join(', ')}`;
     const unknown = table === null ? '; a layout that the table lacks' : '';
     const by = proof.path === 'vdso' ? ' by vDSO, the system call is refused' : '';
     return {
       status: 'pass',
-      reason: `struct ${found.struct} by ${agreeing.join(', ')}; ${plural(proof.clocks.length, 'clock')} proved${by}${unknown}`,
+      reason: `struct ${found.struct} by ${agreeing.join(', ')}; ${plural(proof.clocks.length, 'clock')} proved${by}${alone}${without}${unknown}`,
       bound,
       evidence,
     };
@@ -126,7 +134,7 @@ const exact: Check = {
         advice: 'It runs with the clocksource tsc.',
       };
     }
-    const clocks = readableClocks(snapshot);
+    const clocks = readableClocks(snapshot, proved.proof);
     const requests = clocks.map((clock) => ({
       outer: 'vdso' as const,
       inner: 'page' as const,

@@ -303,10 +303,10 @@ export const CALL_ROW_WORDS = 7;
 export const AskedCall = {
   'clock-call': 0,
   adjtimex: 1,
-  'counter-state': 2,
-  cpuid: 3,
-  filter: 4,
-  affinity: 5,
+  cpuid: 2,
+  filter: 3,
+  affinity: 4,
+  memory: 5,
 } as const;
 
 /** How often a vDSO call entered the kernel. */

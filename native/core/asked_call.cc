@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <new>
@@ -56,9 +58,6 @@ int Answer(const CallQuestion& question) {
       int state;
       return ReadDiscipline(&discipline, &state).error_number;
     }
-    case AskedCall::kCounterState:
-      CounterStateOfThread();
-      return 0;
     case AskedCall::kCpuid: {
       uint32_t registers[4];
       ReadCpuid(0, 0, registers);
@@ -68,6 +67,11 @@ int Answer(const CallQuestion& question) {
       return AllowAll();
     case AskedCall::kAffinity:
       return SameAffinity();
+    case AskedCall::kMemory: {
+      uint8_t from = 0, to;
+      const iovec here = {&to, 1}, there = {&from, 1};
+      return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1 ? 0 : errno;
+    }
   }
   __builtin_unreachable();
 }

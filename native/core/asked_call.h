@@ -15,10 +15,10 @@ namespace latchclock {
 enum class AskedCall : uint32_t {
   kClockCall = 0,
   kAdjtimex = 1,
-  kCounterState = 2,  // prctl(PR_GET_TSC)
-  kCpuid = 3,         // arch_prctl(ARCH_GET_CPUID), and CPUID
-  kFilter = 4,        // a filter of one's own
-  kAffinity = 5,      // sched_setaffinity, to what it is
+  kCpuid = 2,     // arch_prctl(ARCH_GET_CPUID), and CPUID
+  kFilter = 3,    // a filter of one's own
+  kAffinity = 4,  // sched_setaffinity, to what it is
+  kMemory = 5,    // process_vm_readv, of this process
 };
 inline constexpr uint32_t kAskedCalls = 6;
 

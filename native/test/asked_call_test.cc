@@ -44,7 +44,7 @@ const std::vector<CallQuestion> kQuestions = {
     Gettime(CallPath::kSyscall, CLOCK_REALTIME),
     Gettime(CallPath::kSyscall, 9999),
     Gettime(CallPath::kVsyscall, CLOCK_TAI),
-    {AskedCall::kCounterState, {}, {}, 0},
+    {AskedCall::kMemory, {}, {}, 0},
     {AskedCall::kCpuid, {}, {}, 0},
     {AskedCall::kAffinity, {}, {}, 0},
     {AskedCall::kFilter, {}, {}, 0},

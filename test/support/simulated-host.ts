@@ -86,6 +86,8 @@ export interface SimulatedHostOptions {
   vsyscall?: boolean;
   /** Clocks that the kernel does not have (default: the alarm clocks and the auxiliary ones). */
   missingClocks?: readonly ClockName[];
+  /** The errno with which a sandbox refuses one clock by a path; undefined: it passes. */
+  refuseClock?: (path: ClockPathName, clock: ClockName) => string | undefined;
   /** The errno with which a sandbox refuses clock_gettime, clock_getres and adjtimex (default: it passes them). */
   refusedCalls?: string;
   counterState?: 'enabled' | 'disabled' | 'unknown';
@@ -421,6 +423,8 @@ function simulatedAddon(
   const readClock = (path: ClockPathName, clockId: number, where: string): bigint => {
     checkPath(path, where);
     const name = nameOf(path, clockId, where, 'clock_gettime');
+    const refused = options.refuseClock?.(path, name);
+    if (refused !== undefined) throw systemCallError(where, 'clock_gettime', refused);
     kernel.advance();
     return kernel.clockNs(name) + (options.clockErrorNs?.(path, name) ?? 0n);
   };
