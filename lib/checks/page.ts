@@ -1,6 +1,6 @@
 import { isLatchclockError } from '../errors.js';
 import type { BracketTotals } from '../host/bracket.js';
-import { orNull } from '../host/host.js';
+import { type Host, orNull } from '../host/host.js';
 import { readKernelLog } from '../host/kernel-log.js';
 import { findKernelMappings, type KernelPage, PAGE_SIZE } from '../host/kernel-mappings.js';
 import { type ProvedKernelPage, pageClock, readKernelPage } from '../host/kernel-page.js';
@@ -259,10 +259,10 @@ const faults: Check = {
     if (readable.length === 0) {
       return {
         status: 'skip',
-        reason: pages.length === 0 ? 'the process has no [vvar] pages' : 'no page can be read',
+        reason: pages.length === 0 ? 'the process has no [vvar] pages of the kernel' : 'no page can be read',
         bound,
         evidence,
-        advice: 'Boot without vdso=0; some sandboxes (gVisor) have no such pages.',
+        advice: `The kernel's own pages are looked for: ${noPagesRemedy(host)}.`,
       };
     }
     // The page of time namespaces: readable in one only, and then in the place of the first.
@@ -289,6 +289,17 @@ const faults: Check = {
     };
   },
 };
+
+/** What lets a process have the kernel's pages that has none, or cannot read them. */
+function noPagesRemedy(host: Host): string {
+  try {
+    host.page();
+  } catch (error) {
+    if (isLatchclockError(error)) return error.todo ?? error.what;
+    throw error;
+  }
+  return 'the clock page was there a moment ago';
+}
 
 /** On kernels up to 6.12 (clock data 128 bytes in) the fourth page of [vvar], the second on newer ones. */
 function isNamespacePage({ region, index }: KernelPage, seqOffset: number): boolean {

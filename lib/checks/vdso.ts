@@ -5,6 +5,7 @@ import { type Host, orNull } from '../host/host.js';
 import { findKernelMappings, PAGE_SIZE } from '../host/kernel-mappings.js';
 import { readKernelPage } from '../host/kernel-page.js';
 import { systemCallRefusal } from '../host/reference-path.js';
+import { noVdsoSentence, presenceCause, presenceRemedy, readPresenceFacts } from '../host/vdso-presence.js';
 import { ClockPath, CounterMethod, type KernelEntries } from '../native/addon.js';
 import { ClockMode, modeName } from '../page/kernel-page.js';
 import { CLOCK_IDS, isCoarse, PAGE_CLOCKS } from '../page/posix-clocks.js';
@@ -167,12 +168,14 @@ const fast: Check = {
   run(context) {
     const { host, budget } = context;
     if (host.addon.vdsoBase() === null) {
+      const cause = presenceCause(readPresenceFacts(host.addon, host.files));
+      const remedy = presenceRemedy(cause);
       return {
         status: 'fail',
-        reason: 'the process has no vDSO: every read of a clock is a system call',
-        bound: 'the auxiliary vector says so',
-        evidence: { vdso: false, bootParameters: host.clocksource().bootParameters },
-        advice: 'Boot without vdso=0. Sandboxes without a vDSO (gVisor) pay this price by design.',
+        reason: `${noVdsoSentence(cause)}; every read of a clock is a system call`,
+        bound: 'the auxiliary vector, the map of the process, the boot parameters and CPUID say so',
+        evidence: { vdso: false, cause: cause.kind, bootParameters: host.clocksource().bootParameters },
+        advice: `${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}.`,
       };
     }
     const costs = measureCosts(context);

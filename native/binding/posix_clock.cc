@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "../core/clock_call.h"
 #include "../core/fast_path_probe.h"
 #include "arguments.h"
 #include "binding.h"
@@ -43,6 +44,11 @@ Napi::Value ReadClock(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ClockResolution(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "clockResolution");
+  const auto path = static_cast<CallPath>(arguments.Integer(0, "path", 0, kClockPaths - 1));
+  if (!arguments.ok()) return {};
+  const Outcome usable = CheckClockCall(ClockCall::kClockGetres, path);
+  if (!Succeeded(info.Env(), usable, arguments.function())) return {};
   return ReadOnce(info, "clockResolution", "clock_getres", ClockGetres);
 }
 

@@ -11,6 +11,10 @@ namespace latchclock {
 // sandboxes).
 uintptr_t VdsoBase();
 
+// The same, or what the map of the process shows as [vdso] where the auxiliary vector keeps quiet about it, as under
+// launchers that hide it from the libc. For looking at memory: no function there is ever called.
+uintptr_t MappedVdsoBase();
+
 // Address of a vDSO function as the dynamic linker resolves it, 0 if there is none. The linker is asked,
 // rather than an address taken from a caller, so that no input can make this process jump to nowhere.
 uintptr_t VdsoSymbol(const char* name, const char* version);

@@ -108,7 +108,7 @@ describe('a filter that refuses CLOCK_TAI alone', () => {
   });
 
   test('leaves compare, and openClock by page', () => {
-    expect(refused(EPERM, TAI, [BIN, 'compare', '--mode', 'free', '--for', '300ms']).code).toBe(0);
+    expect(refused(EPERM, TAI, [BIN, 'compare', '--mode', 'page', '--for', '300ms']).code).toBe(0);
     const open = `import { openClock } from ${JSON.stringify(LIBRARY)}; console.log(openClock('monotonic').path, openClock('tai').path)`;
     const { out } = refused(EPERM, TAI, ['--input-type=module', '-e', open]);
     expect(out).toBe('page page\n');
@@ -131,7 +131,7 @@ describe('a filter that kills', () => {
     expect(JSON.parse(inspected.out)).toMatchObject({
       discipline: { problem: expect.stringContaining('adjtimex is not made: a filter kills for it') },
     });
-    expect(killing(TIMES, [BIN, 'compare', '--mode', 'free', '--for', '300ms'])).toMatchObject({
+    expect(killing(TIMES, [BIN, 'compare', '--mode', 'page', '--for', '300ms'])).toMatchObject({
       code: 0,
       signal: null,
     });
