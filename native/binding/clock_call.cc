@@ -105,7 +105,8 @@ Napi::Value ProbePointer(const Napi::CallbackInfo& info) {
 constexpr size_t kQuestionWords = 4;
 constexpr size_t kMostQuestions = 4096;
 
-// askCalls(questions, endings): four words a question (asked, call, path, clock id), two an ending (errno, signal)
+// askCalls(questions, endings): four words a question (asked, call, path, clock id), two an ending (errno,
+// signal)
 void Ask(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "askCalls");
   size_t question_words = 0, ending_words = 0;

@@ -19,8 +19,8 @@
 namespace latchclock {
 namespace {
 
-// What the child writes and its parent reads when it has ended: fork and waitpid put that in order, so relaxed
-// is enough. Where somebody else waited, the words are as the child left them all the same.
+// What the child writes and its parent reads when it has ended: fork and waitpid put that in order, so
+// relaxed is enough. Where somebody else waited, the words are as the child left them all the same.
 struct Board {
   std::atomic<size_t> begun{0};     // questions of which the call was about to be made
   std::atomic<size_t> answered{0};  // and those whose call has come back

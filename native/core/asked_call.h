@@ -29,9 +29,9 @@ struct CallQuestion {
   clockid_t id;
 };
 
-// Makes the calls in forked children, one child for as many as it survives, and tells how each ended: with 0 or
-// an errno in `value`, or by the signal that it was killed with. A call by a path that is not there (a vDSO
-// without the function) is not made, and ends with 0. Fails where there is no child to be had.
+// Makes the calls in forked children, one child for as many as it survives, and tells how each ended: with 0
+// or an errno in `value`, or by the signal that it was killed with. A call by a path that is not there (a
+// vDSO without the function) is not made, and ends with 0. Fails where there is no child to be had.
 Outcome AskCalls(const CallQuestion* questions, size_t count, ChildEnding* endings);
 
 }  // namespace latchclock

@@ -27,9 +27,9 @@ struct BadPointerEnding {
   int signal = 0;        // the signal that killed the child, or 0
 };
 
-// Makes a call with a bad pointer by a path. The system call is made here: the kernel answers EFAULT. The other
-// paths write in user space, so they are tried in a forked child, which may die of it. Null is allowed where
-// the interface says so: by clock_getres, gettimeofday, time and getcpu, which then work.
+// Makes a call with a bad pointer by a path. The system call is made here: the kernel answers EFAULT. The
+// other paths write in user space, so they are tried in a forked child, which may die of it. Null is allowed
+// where the interface says so: by clock_getres, gettimeofday, time and getcpu, which then work.
 Outcome ProbeBadPointer(ClockCall call, CallPath path, clockid_t id, BadPointer pointer,
                         BadPointerEnding* ending);
 

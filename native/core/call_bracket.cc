@@ -50,8 +50,8 @@ uint64_t Judge(const CallBracketRequest& request, Sample* sample) {
   const int64_t beyond = ((first % unit_ns) + unit_ns) % unit_ns;
   first = static_cast<int64_t>(static_cast<uint64_t>(first) - static_cast<uint64_t>(beyond));
   const int64_t inner = Nanoseconds(request.call, sample->inner);
-  // time(2) reads its second without the kernel's sequence count: in the moment in which the second changes it
-  // may give either.
+  // time(2) reads its second without the kernel's sequence count: in the moment in which the second changes
+  // it may give either.
   if (whole_seconds && ((second % kSecondNs) + kSecondNs) % kSecondNs < kJustChangedNs) {
     sample->across_update = true;
   }

@@ -11,7 +11,8 @@ namespace latchclock {
 
 // A sample as written down, in 64-bit words, for whoever wants to judge it again:
 //   0 1 where the page was rewritten meanwhile, else 0
-//   1..2 first reading of the outer clock, 3..4 the call's answer, 5..6 second reading: each as the call left it
+//   1..2 first reading of the outer clock, 3..4 the call's answer, 5..6 second reading: each as the call left
+//   it
 inline constexpr size_t kCallRowWords = 7;
 
 struct CallBracketRequest {
@@ -39,9 +40,9 @@ struct CallBracketTally {
   size_t rows = 0;
 };
 
-// `count` times: clock_gettime, the call, clock_gettime. A sample is inside if the call's answer is not below the
-// first reading, rounded down to the call's unit (1 ns, 1 us, 1 s), and not above the second. Ends at the first
-// call that fails, with its errno; the tally then holds the samples before it.
+// `count` times: clock_gettime, the call, clock_gettime. A sample is inside if the call's answer is not below
+// the first reading, rounded down to the call's unit (1 ns, 1 us, 1 s), and not above the second. Ends at the
+// first call that fails, with its errno; the tally then holds the samples before it.
 Outcome RunCallBracket(const CallBracketRequest& request, CallBracketTally* tally);
 
 }  // namespace latchclock

@@ -15,8 +15,8 @@
 namespace latchclock {
 namespace {
 
-// The libc declares that some of its pointers are never null, and a compiler may build on that: called through
-// pointers whose types say nothing of the kind, and that the compiler does not see through.
+// The libc declares that some of its pointers are never null, and a compiler may build on that: called
+// through pointers whose types say nothing of the kind, and that the compiler does not see through.
 int (*volatile const libc_clock_gettime)(clockid_t, timespec*) = clock_gettime;
 int (*volatile const libc_clock_getres)(clockid_t, timespec*) = clock_getres;
 int (*volatile const libc_gettimeofday)(timeval*, void*) = gettimeofday;

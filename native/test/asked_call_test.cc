@@ -31,7 +31,8 @@ bool KillFor(unsigned number, unsigned first) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   sock_fprog filter = {sizeof(program) / sizeof(program[0]), program};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
 CallQuestion Gettime(CallPath path, clockid_t id) {
@@ -66,7 +67,8 @@ TEST("calls that pass are told as such, and a clock that nobody has by its errno
   CHECK(NoChildIsLeft());
 }
 
-TEST("a call that a filter kills for is told by its signal, in any thread, and those after it are asked too") {
+TEST(
+    "a call that a filter kills for is told by its signal, in any thread, and those after it are asked too") {
   bool filtered = false;
   std::vector<ChildEnding> endings(kQuestions.size(), {-1, -1});
   Outcome outcome;
@@ -106,7 +108,8 @@ TEST("questions are answered where the kernel reaps children itself") {
   const Outcome outcome = AskCalls(kQuestions.data(), 4, endings.data());
   sigaction(SIGCHLD, &before, nullptr);
   CHECK(outcome.ok());
-  for (size_t i = 0; i < endings.size(); i++) CHECK(endings[i].signal == 0 && endings[i].value == (i == 3 ? EINVAL : 0));
+  for (size_t i = 0; i < endings.size(); i++)
+    CHECK(endings[i].signal == 0 && endings[i].value == (i == 3 ? EINVAL : 0));
 }
 
 TEST("without a child nothing is asked, and fork is named") {

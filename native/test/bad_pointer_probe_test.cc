@@ -97,9 +97,11 @@ TEST("a clock that only the kernel has answers EFAULT by every path, and one tha
   CHECK(NoChildIsLeft());
 }
 
-TEST("gettimeofday, time and getcpu answer every bad pointer with EFAULT by system call, and die of it elsewhere") {
-  for (const ClockCall call : {ClockCall::kClockGetres, ClockCall::kGettimeofday, ClockCall::kTime,
-                               ClockCall::kGetcpu}) {
+TEST(
+    "gettimeofday, time and getcpu answer every bad pointer with EFAULT by system call, and die of it "
+    "elsewhere") {
+  for (const ClockCall call :
+       {ClockCall::kClockGetres, ClockCall::kGettimeofday, ClockCall::kTime, ClockCall::kGetcpu}) {
     for (const CallPath path : {CallPath::kVdso, CallPath::kLibc, CallPath::kSyscall, CallPath::kVsyscall}) {
       if (!CheckClockCall(call, path).ok()) continue;
       for (const BadPointer pointer : kPointers) {
@@ -224,7 +226,8 @@ TEST("signals that the probing thread catches do not end its wait") {
   std::thread prober([&] {
     while (!ended.load(std::memory_order_relaxed)) {
       BadPointerEnding ending;
-      const Outcome outcome = ProbeBadPointer(kGettime, CallPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
+      const Outcome outcome =
+          ProbeBadPointer(kGettime, CallPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
       probes++;
       if (outcome.ok() && Faulted(ending)) continue;
       wrong++;
@@ -271,7 +274,8 @@ TEST("a child that something else has waited for is an error and neither a succe
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGCHLD, &ignore, &before);
   BadPointerEnding ending;
-  const Outcome outcome = ProbeBadPointer(kGettime, CallPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
+  const Outcome outcome =
+      ProbeBadPointer(kGettime, CallPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
   sigaction(SIGCHLD, &before, nullptr);
   CHECK_EQ(outcome.status, Status::kSystemCall);
   CHECK_EQ(outcome.error_number, ECHILD);

@@ -31,7 +31,8 @@ CallBracketRequest Request(ClockCall call, CallPath path, clockid_t outer_id, ui
   return {call, path, CLOCK_REALTIME, CallPath::kSyscall, outer_id, nullptr, {}, count, 1, nullptr, 0};
 }
 
-TEST("gettimeofday lies between two readings of realtime, time between two of its coarse one, by every path") {
+TEST(
+    "gettimeofday lies between two readings of realtime, time between two of its coarse one, by every path") {
   for (const CallPath path : {CallPath::kVdso, CallPath::kLibc, CallPath::kSyscall, CallPath::kVsyscall}) {
     for (const ClockCall call : {ClockCall::kGettimeofday, ClockCall::kTime, ClockCall::kClockGettime}) {
       if (!CheckClockCall(call, path).ok()) continue;

@@ -26,12 +26,15 @@ TEST("every call works by every path that there is, and its answer is well forme
       answer.words[1] = -1;
       CHECK_EQ(MakeClockCall(call, path, CLOCK_REALTIME, &answer), 0);
       CHECK(IsWellFormed(call, answer));
-      if (call == ClockCall::kGettimeofday || call == ClockCall::kTime) CHECK(answer.words[0] > 1'500'000'000);
+      if (call == ClockCall::kGettimeofday || call == ClockCall::kTime)
+        CHECK(answer.words[0] > 1'500'000'000);
     }
   }
 }
 
-TEST("the vsyscall page is asked for where the map of the process shows it, and kills nobody where it is not") {
+TEST(
+    "the vsyscall page is asked for where the map of the process shows it, and kills nobody where it is "
+    "not") {
   const bool mapped = FindMapping("[vsyscall]").start != 0;
   for (const ClockCall call : {ClockCall::kGettimeofday, ClockCall::kTime, ClockCall::kGetcpu}) {
     const Outcome outcome = CheckClockCall(call, CallPath::kVsyscall);
