@@ -103,6 +103,8 @@ TEST(
   for (const ClockCall call :
        {ClockCall::kClockGetres, ClockCall::kGettimeofday, ClockCall::kTime, ClockCall::kGetcpu}) {
     for (const CallPath path : {CallPath::kVdso, CallPath::kLibc, CallPath::kSyscall, CallPath::kVsyscall}) {
+      // A sanitizer's own libc looks at the pointer of time first, and ends the child in its way.
+      if (kSanitized && path == CallPath::kLibc) continue;
       if (!CheckClockCall(call, path).ok()) continue;
       for (const BadPointer pointer : kPointers) {
         BadPointerEnding ending;
