@@ -62,7 +62,7 @@ export interface LatchclockErrorDetails {
   where?: string;
   /** What the caller can do about it, as an imperative clause. */
   todo?: string;
-  /** Symbolic errno of a failed system call, such as `EPERM`. */
+  /** Symbolic errno of a failed system call, such as `EPERM`; `SIGSYS` where it was not made, since a filter kills for it. */
   errno?: string;
   /** Name of the failed system call, such as `clock_gettime`. */
   syscall?: string;

@@ -7,6 +7,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportErrors(env, exports);
   ExportCounter(env, exports);
   ExportPosixClock(env, exports);
+  ExportClockCall(env, exports);
   ExportMemory(env, exports);
   ExportBracket(env, exports);
   ExportClockReader(env, exports);

@@ -1,22 +1,15 @@
-import { isLatchclockError } from '../errors.js';
 import { stateInWords, statusNames } from '../host/discipline.js';
 import { orNull } from '../host/host.js';
 import { readKernelPage } from '../host/kernel-page.js';
 import { leapTableOf } from '../host/leap-table.js';
-import { FILTER_ERRNOS, referencePath, systemCallRefusal } from '../host/reference-path.js';
-import {
-  type Adjtimex,
-  BadPointer,
-  type BadPointerName,
-  ClockPath,
-  type ClockPathName,
-} from '../native/addon.js';
+import { referencePath } from '../host/reference-path.js';
+import { type Adjtimex, ClockPath } from '../native/addon.js';
 import { ClockMode } from '../page/kernel-page.js';
-import { CLOCK_IDS, type ClockName, clockIdOfDevice } from '../page/posix-clocks.js';
+import { CLOCK_IDS, type ClockName } from '../page/posix-clocks.js';
 import { timelineOf } from '../smear/leap.js';
 import { NS_PER_SEC, ppmBetween } from '../units.js';
-import { formatNs, formatPpm, plural } from './format.js';
-import type { Check, CheckContext, Evidence, Verdict } from './model.js';
+import { formatNs, formatPpm } from './format.js';
+import type { Check, CheckContext, Evidence } from './model.js';
 import { timekeepingDoubts } from './timekeeping-state.js';
 
 /** Bounds of the difference of two clocks, nanoseconds: the first read before and after the second. */
@@ -164,126 +157,4 @@ const relations: Check = {
   },
 };
 
-/** Ids that no clock has: holes in the table, beyond it, and devices and processes that are not there. */
-const BAD_IDS: readonly number[] = [10, 12, 13, 14, 15, 24, 63, 0x7fff_ffff, clockIdOfDevice(0xffff)];
-
-function errnoOf(read: () => unknown): string {
-  try {
-    read();
-    return 'none';
-  } catch (error) {
-    if (isLatchclockError(error)) return error.errno ?? error.code;
-    throw error;
-  }
-}
-
-/** Where a path answers a bad id otherwise than the system call. */
-function findErrnoDifferences({ host: { addon } }: CheckContext): { told: string[]; differences: string[] } {
-  const told: string[] = [];
-  const differences: string[] = [];
-  const calls = {
-    clock_gettime: (path: ClockPathName, id: number) => addon.readClock(ClockPath[path], id),
-    clock_getres: (path: ClockPathName, id: number) => addon.clockResolution(ClockPath[path], id),
-  };
-  for (const [call, read] of Object.entries(calls)) {
-    for (const id of BAD_IDS) {
-      const reference = errnoOf(() => read('syscall', id));
-      told.push(`${call}(${id}) ${reference}`);
-      if (reference === 'none') differences.push(`${call}(${id}) works by system call`);
-      for (const path of ['vdso', 'libc'] as const) {
-        const errno = errnoOf(() => read(path, id));
-        // A path that cannot be used at all is another check's matter.
-        if (errno === 'ERR_NO_VDSO' || errno === 'ERR_COUNTER_DISABLED') continue;
-        if (errno !== reference)
-          differences.push(`${call}(${id}): ${path} ${errno}, system call ${reference}`);
-      }
-    }
-  }
-  return { told, differences };
-}
-
-const EFAULT = 14;
-
-interface PointerEnding {
-  path: ClockPathName;
-  pointer: BadPointerName;
-  /** `EFAULT`, `signal N`, `errno N`; null if the path could not be tried. */
-  ending: string | null;
-  /** Why it could not. */
-  problem: string | null;
-}
-
-function probePointers({ host: { addon } }: CheckContext): PointerEnding[] {
-  return (Object.keys(ClockPath) as ClockPathName[]).flatMap((path) =>
-    (Object.keys(BadPointer) as BadPointerName[]).map((pointer): PointerEnding => {
-      try {
-        const { errorNumber, signal } = addon.probeBadPointer(
-          ClockPath[path],
-          CLOCK_IDS.monotonic,
-          BadPointer[pointer],
-        );
-        const ending =
-          signal > 0 ? `signal ${signal}` : errorNumber === EFAULT ? 'EFAULT' : `errno ${errorNumber}`;
-        return { path, pointer, ending, problem: null };
-      } catch (error) {
-        if (isLatchclockError(error)) return { path, pointer, ending: null, problem: error.what };
-        throw error;
-      }
-    }),
-  );
-}
-
-const errors: Check = {
-  id: 'clock.errors',
-  claim: 'A bad clock id gives the same errno by every path, a bad pointer EFAULT by system call',
-  run(context): Verdict {
-    const refusal = systemCallRefusal(context.host.addon);
-    if (refusal?.errno !== undefined && FILTER_ERRNOS.includes(refusal.errno)) {
-      return {
-        status: 'skip',
-        reason: `${refusal.what}: the kernel's own answers cannot be had`,
-        bound: 'nothing was measured',
-        evidence: { errno: refusal.errno, syscall: refusal.syscall ?? null },
-        advice: 'It runs where no sandbox (seccomp) refuses clock_gettime and clock_getres to this process.',
-      };
-    }
-    const { told, differences } = findErrnoDifferences(context);
-    const pointers = probePointers(context);
-    const unharmed = pointers.filter(({ ending }) => ending === 'errno 0');
-    const wrong = pointers.filter(({ path, ending }) => path === 'syscall' && ending !== 'EFAULT');
-    const killed = [
-      ...new Set(pointers.filter(({ ending }) => ending?.startsWith('signal')).map(({ path }) => path)),
-    ];
-    const tried = pointers.filter(({ ending }) => ending !== null);
-    const problems = [...new Set(pointers.flatMap(({ problem }) => problem ?? []))];
-    const evidence: Evidence = {
-      told,
-      differences,
-      pointers: pointers.map((entry) => ({ ...entry })),
-    };
-    const bound = `${plural(BAD_IDS.length, 'id')} by clock_gettime and clock_getres, ${plural(tried.length, 'bad pointer')}`;
-    const fault =
-      differences[0] ??
-      [...unharmed, ...wrong].map(({ path, pointer, ending }) => `${path}, ${pointer} pointer: ${ending}`)[0];
-    if (fault !== undefined) {
-      return {
-        status: 'fail',
-        reason: fault,
-        bound,
-        evidence,
-        advice:
-          'Something answers in place of the kernel (a sandbox, a preloaded library): programs cannot rely on errors.',
-      };
-    }
-    const untried = problems.length === 0 ? '' : `; not tried everywhere: ${problems.join(', ')}`;
-    const death = killed.length === 0 ? '' : `; ${killed.join(' and ')} die of them, as they may`;
-    return {
-      status: 'pass',
-      reason: `${plural(BAD_IDS.length, 'bad id')} refused alike, bad pointers by EFAULT${death}${untried}`,
-      bound,
-      evidence,
-    };
-  },
-};
-
-export const clockRelationChecks: readonly Check[] = [relations, errors];
+export const clockRelationChecks: readonly Check[] = [relations];

@@ -73,8 +73,9 @@ interface Plan {
   unsupported: string[];
   disagreements: string[];
   leftOut: string[];
-  /** Errnos by which a sandbox refuses the system call. */
+  /** Errnos by which a sandbox refuses the system call, and the clocks for which it does. */
   filtered: string[];
+  filteredClocks: string[];
 }
 
 function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
@@ -82,7 +83,7 @@ function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
   const page = orNull(() => host.page());
   const counterWorks = host.addon.counterState() !== 'disabled';
   const ownClocks = new Set<string>(
-    page === null || !counterWorks ? [] : readableClocks(readKernelPage(host.addon, page)),
+    page === null || !counterWorks ? [] : readableClocks(readKernelPage(host.addon, page), page.proof),
   );
   const plan: Plan = {
     pairs: [],
@@ -91,6 +92,7 @@ function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
     disagreements: [],
     leftOut: [],
     filtered: [],
+    filteredClocks: [],
   };
   const leftOut = new Set<string>();
   const filtered = new Set<string>();
@@ -99,7 +101,10 @@ function planPairs(context: CheckContext, clocks: readonly Clock[]): Plan {
     const { sources, errors } = availability;
     for (const { path, error } of errors) if (PATH_WIDE.includes(error)) leftOut.add(`${path} (${error})`);
     const refused = filterErrno(availability);
-    if (refused !== null) filtered.add(refused);
+    if (refused !== null) {
+      filtered.add(refused);
+      plan.filteredClocks.push(clock.name);
+    }
     const differs = disagreement(clock, availability);
     if (differs !== null) plan.disagreements.push(differs);
     if (sources.length === 0) plan.unsupported.push(clock.name);
@@ -153,6 +158,7 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinning: Pinning
     filtered: plan.filtered,
     pinned: pinning === 'pinned',
     pinning,
+    filteredClocks: plan.filteredClocks,
     recomputed: pairs.reduce((sum, { total }) => sum + total.recomputed, 0),
     differing,
     clocks: pairEvidence(pairs),
@@ -207,9 +213,12 @@ function judgePairs(plan: Plan, pairs: readonly MeasuredPair[], pinning: Pinning
     };
   }
   if (plan.filtered.length > 0) {
+    // A filter that looks at the clock's id is told by the clocks, one that does not by all of them.
+    const some = plan.filteredClocks.length < plan.clocksRead;
+    const forWhich = some ? ` for ${plan.filteredClocks.join(', ')}` : '';
     return {
       status: 'warn',
-      reason: `the system call is refused with ${plan.filtered.join(', ')}; else ${seen}, none outside`,
+      reason: `the system call is refused with ${plan.filtered.join(', ')}${forWhich}; else ${seen}, none outside`,
       bound,
       evidence,
       advice:

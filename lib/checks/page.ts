@@ -1,6 +1,6 @@
 import { isLatchclockError } from '../errors.js';
 import type { BracketTotals } from '../host/bracket.js';
-import { orNull } from '../host/host.js';
+import { type Host, orNull } from '../host/host.js';
 import { readKernelLog } from '../host/kernel-log.js';
 import { findKernelMappings, type KernelPage, PAGE_SIZE } from '../host/kernel-mappings.js';
 import { type ProvedKernelPage, pageClock, readKernelPage } from '../host/kernel-page.js';
@@ -38,6 +38,8 @@ const layout: Check = {
       kernelLogAgrees: logAgrees,
       clocksProved: proof.clocks,
       provedBy: proof.path,
+      provedByVdso: proof.byVdso,
+      notProved: proof.refused,
       samplesPerClock: proof.samplesPerClock,
       refused: proved.refused,
     };
@@ -70,11 +72,17 @@ const layout: Check = {
       ...(found.source === 'btf' && table !== null ? [`table (${table.name})`] : []),
       ...(logAgrees === true ? ['kernel log'] : []),
     ];
+    const alone =
+      proof.byVdso.length === 0 ? '' : `, ${proof.byVdso.join(', ')} by vDSO: the system call refuses`;
+    const without =
+      proof.refused.length === 0
+        ? ''
+        : `; not ${proof.refused.map(({ clock, error }) => `${clock} (${error})`).join(', ')}`;
     const unknown = table === null ? '; a layout that the table lacks' : '';
     const by = proof.path === 'vdso' ? ' by vDSO, the system call is refused' : '';
     return {
       status: 'pass',
-      reason: `struct ${found.struct} by ${agreeing.join(', ')}; ${plural(proof.clocks.length, 'clock')} proved${by}${unknown}`,
+      reason: `struct ${found.struct} by ${agreeing.join(', ')}; ${plural(proof.clocks.length, 'clock')} proved${by}${alone}${without}${unknown}`,
       bound,
       evidence,
     };
@@ -128,7 +136,7 @@ const exact: Check = {
         advice: 'It runs with the clocksource tsc.',
       };
     }
-    const clocks = readableClocks(snapshot);
+    const clocks = readableClocks(snapshot, proved.proof);
     const requests = clocks.map((clock) => ({
       outer: 'vdso' as const,
       inner: 'page' as const,
@@ -262,10 +270,10 @@ const faults: Check = {
     if (readable.length === 0) {
       return {
         status: 'skip',
-        reason: pages.length === 0 ? 'the process has no [vvar] pages' : 'no page can be read',
+        reason: pages.length === 0 ? 'the process has no [vvar] pages of the kernel' : 'no page can be read',
         bound,
         evidence,
-        advice: 'Boot without vdso=0; some sandboxes (gVisor) have no such pages.',
+        advice: `The kernel's own pages are looked for: ${noPagesRemedy(host)}.`,
       };
     }
     // The page of time namespaces: readable in one only, and then in the place of the first.
@@ -292,6 +300,17 @@ const faults: Check = {
     };
   },
 };
+
+/** What lets a process have the kernel's pages that has none, or cannot read them. */
+function noPagesRemedy(host: Host): string {
+  try {
+    host.page();
+  } catch (error) {
+    if (isLatchclockError(error)) return error.todo ?? error.what;
+    throw error;
+  }
+  return 'the clock page was there a moment ago';
+}
 
 /** On kernels up to 6.12 (clock data 128 bytes in) the fourth page of [vvar], the second on newer ones. */
 function isNamespacePage({ region, index }: KernelPage, seqOffset: number): boolean {

@@ -1,6 +1,8 @@
 import { LatchclockError } from '../errors.js';
 import { didYouMean } from '../nearest.js';
 import { clockChecks } from './clock.js';
+import { clockCallChecks } from './clock-calls.js';
+import { clockErrorChecks } from './clock-errors.js';
 import { clockOrderChecks } from './clock-order.js';
 import { clockRelationChecks } from './clock-relations.js';
 import { counterChecks } from './counter.js';
@@ -22,8 +24,10 @@ export const CHECKS: readonly Check[] = [
   ...counterAgreementChecks,
   ...counterStabilityChecks,
   ...clockChecks,
+  ...clockCallChecks,
   ...clockOrderChecks,
   ...clockRelationChecks,
+  ...clockErrorChecks,
   ...vdsoChecks,
   ...pageChecks,
   ...pageUpdateChecks,

@@ -1,6 +1,7 @@
 import type { VdsoElf } from '../host/elf.js';
 import type { Host } from '../host/host.js';
 import { findKernelMappings, PAGE_SIZE } from '../host/kernel-mappings.js';
+import { noVdsoSentence, presenceCause, presenceRemedy, readPresenceFacts } from '../host/vdso-presence.js';
 import type { VdsoText } from '../host/vdso-text.js';
 import { describeReplacement, REPLACED_VDSO_ADVICE } from './clocksource-advice.js';
 import { formatCount, plural } from './format.js';
@@ -131,12 +132,14 @@ const fast: Check = {
   run(context) {
     const { host } = context;
     if (host.addon.vdsoBase() === null) {
+      const cause = presenceCause(readPresenceFacts(host.addon, host.files));
+      const remedy = presenceRemedy(cause);
       return {
         status: 'fail',
-        reason: 'the process has no vDSO: every read of a clock is a system call',
-        bound: 'the auxiliary vector says so',
-        evidence: { vdso: false, bootParameters: host.clocksource().bootParameters },
-        advice: 'Boot without vdso=0. Sandboxes without a vDSO (gVisor) pay this price by design.',
+        reason: `${noVdsoSentence(cause)}; every read of a clock is a system call`,
+        bound: 'the auxiliary vector, the map of the process, the boot parameters and CPUID say so',
+        evidence: { vdso: false, cause: cause.kind, bootParameters: host.clocksource().bootParameters },
+        advice: `${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}.`,
       };
     }
     return judgeFastPath(context);

@@ -93,8 +93,10 @@ function exactly(host: Host): KernelBeside | null {
 }
 
 function bracketed(addon: Addon): KernelBeside {
-  const path = ClockPath[referencePath(addon, 'monotonic')];
-  const read = (): bigint[] => COMPARED_CLOCKS.map((clock) => addon.readClock(path, CLOCK_IDS[clock]));
+  const ways = COMPARED_CLOCKS.map(
+    (clock) => [ClockPath[referencePath(addon, clock)], CLOCK_IDS[clock]] as const,
+  );
+  const read = (): bigint[] => ways.map(([path, id]) => addon.readClock(path, id));
   return {
     method: 'bracketed',
     begin: () => {

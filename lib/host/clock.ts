@@ -35,7 +35,10 @@ export interface OpenClockOptions {
 function placeInPage(host: Host, id: ClockName): PageClock {
   const proved = host.page();
   const clock = PAGE_CLOCKS.find((name) => name === id);
-  if (clock === undefined || !readableClocks(readKernelPage(host.addon, proved)).includes(clock)) {
+  if (
+    clock === undefined ||
+    !readableClocks(readKernelPage(host.addon, proved), proved.proof).includes(clock)
+  ) {
     throw new LatchclockError('ERR_NO_KERNEL_PAGE', `the kernel's page does not give ${id}`, {
       where: 'openClock',
       todo: "leave the path out, or take 'vdso' or 'syscall'",

@@ -25,6 +25,8 @@ export interface VdsoElf {
   textRange: { start: number; end: number } | null;
   /** Bytes from the base of the image to the end of its last PT_LOAD. */
   loadSize: number;
+  /** The address that the image gives its own first byte, unsigned: 0 in Linux, elsewhere in vDSOs of others. */
+  prelinkedAt: bigint;
   /** The GNU build ID in lower-case hexadecimal; null if there is no such note. */
   buildId: string | null;
   /** LINUX_VERSION_CODE, `major << 16 | minor << 8 | patch`, of the `Linux` note; null if there is no such note. */
@@ -405,6 +407,7 @@ export function parseVdsoElf(image: Uint8Array): VdsoElf {
     versions: [...versions.values()].filter((name) => name !== null),
     textRange: text === undefined ? null : { start: text.start, end: text.end },
     loadSize,
+    prelinkedAt: BigInt.asUintN(64, reader.bias),
     ...readNotes(reader, segments),
   };
 }

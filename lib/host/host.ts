@@ -4,6 +4,7 @@ import type { Addon } from '../native/addon.js';
 import { getAddon } from '../native/load.js';
 import { ClockMode } from '../page/kernel-page.js';
 import { frequencyHz } from '../page/segment.js';
+import { askFirst } from './ask-first.js';
 import { type ClocksourceFacts, readClocksourceFacts } from './clocksource.js';
 import { type CounterFacts, readCounterFacts } from './counter-facts.js';
 import { type HostFiles, machineFiles } from './files.js';
@@ -116,11 +117,12 @@ export function summarizeHost(host: Host): HostSummary {
 }
 
 /**
- * The machine that this process runs on.
+ * The machine that this process runs on. Calls that a seccomp filter of the calling thread kills for are not made: see
+ * {@link askFirst}.
  *
  * @throws LatchclockError `ERR_UNSUPPORTED_PLATFORM` off x86-64 Linux, `ERR_ADDON_MISSING` where the addon is not
  *   built
  */
 export function openMachine(): Host {
-  return openHost(getAddon(), machineFiles);
+  return openHost(askFirst(getAddon(), machineFiles), machineFiles);
 }

@@ -61,7 +61,10 @@ function inspectPage(host: Host): PageInspection {
   const snapshot = readKernelPage(host.addon, proved);
   const cycles = host.addon.readCounter(CounterMethod['lfence-rdtsc']);
   const values = Object.fromEntries(
-    readableClocks(snapshot).map((clock) => [clock, evaluate(kernelSegment(snapshot, clock), cycles)]),
+    readableClocks(snapshot, proved.proof).map((clock) => [
+      clock,
+      evaluate(kernelSegment(snapshot, clock), cycles),
+    ]),
   );
   return { proved, page: proved.page, snapshot, modeName: modeName(snapshot.main.mode), cycles, values };
 }

@@ -20,6 +20,8 @@ import { layoutsFromBtf } from './btf-layout.js';
 import type { HostFiles } from './files.js';
 import { findKernelMappings, type KernelPage, PAGE_SIZE } from './kernel-mappings.js';
 import { type LayoutProof, proveLayout } from './prove-layout.js';
+import { readVdso } from './vdso.js';
+import { noPagesSentence, presenceCause, presenceRemedy, readPresenceFacts } from './vdso-presence.js';
 
 export const BTF_PATH = '/sys/kernel/btf/vmlinux';
 const MOST_BTF_BYTES = 64 << 20;
@@ -92,6 +94,25 @@ function candidates(addon: Addon, pages: readonly KernelPage[], layout: KernelPa
   return found;
 }
 
+/** The vDSO's own address of its first byte; null where there is no image to look at. */
+function prelinkedAt(addon: Addon, files: HostFiles): bigint | null {
+  try {
+    return readVdso(addon, files).elf.prelinkedAt;
+  } catch (error) {
+    if (isLatchclockError(error)) return null;
+    throw error;
+  }
+}
+
+/** What lets a page be read of which no layout agrees with the clocks. */
+function layoutRemedy(btfProblem: LatchclockError | null): string {
+  // Only a file that cannot be read becomes better by being made readable.
+  if (btfProblem?.code === 'ERR_FILE') return `make ${BTF_PATH} readable (CONFIG_DEBUG_INFO_BTF)`;
+  return btfProblem === null
+    ? `report this kernel: the layout in ${BTF_PATH} does not give its clocks, or the file is another kernel's`
+    : `report this kernel: ${BTF_PATH} is there, but ${btfProblem.what}`;
+}
+
 /**
  * Finds the kernel's clock page and proves how to read it: by the layouts that its BTF allows, else by those of
  * the table; each is held against the clocks before it is believed.
@@ -102,9 +123,10 @@ function candidates(addon: Addon, pages: readonly KernelPage[], layout: KernelPa
 export function findKernelPage(addon: Addon, files: HostFiles): ProvedKernelPage {
   const { pages } = findKernelMappings(addon, files);
   if (pages.length === 0) {
-    throw new LatchclockError('ERR_NO_KERNEL_PAGE', 'the process has no [vvar] pages', {
+    const cause = presenceCause(readPresenceFacts(addon, files, prelinkedAt(addon, files)));
+    throw new LatchclockError('ERR_NO_KERNEL_PAGE', noPagesSentence(cause), {
       where: '/proc/self/maps',
-      todo: 'boot without vdso=0; some sandboxes (gVisor) have none',
+      todo: presenceRemedy(cause),
     });
   }
   const { layouts: fromBtf, problem: btfProblem } = btfLayouts(files);
@@ -130,7 +152,7 @@ export function findKernelPage(addon: Addon, files: HostFiles): ProvedKernelPage
     "no known layout of the kernel's page agrees with the clocks",
     {
       where: `tried ${refused.length === 0 ? 'none: no page can be read' : [...new Set(refused.map((r) => r.layout))].join(', ')}`,
-      todo: `make ${BTF_PATH} readable (CONFIG_DEBUG_INFO_BTF)`,
+      todo: layoutRemedy(btfProblem),
       cause: refused,
     },
   );

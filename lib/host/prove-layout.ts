@@ -1,5 +1,5 @@
 import { median } from 'simple-statistics';
-import { LatchclockError } from '../errors.js';
+import { isLatchclockError, LatchclockError } from '../errors.js';
 import { type Addon, ClockPath, CounterMethod } from '../native/addon.js';
 import type { KernelPageLayout } from '../page/kernel-layout.js';
 import { ClockMode, decodeKernelPage, type KernelPageSnapshot, kernelSegment } from '../page/kernel-page.js';
@@ -13,8 +13,12 @@ import { type ReferencePath, referencePath } from './reference-path.js';
 export interface LayoutProof {
   /** By which path the clocks were read: the vDSO only where the system call is refused. */
   path: ReferencePath;
-  /** Clocks whose value by that path lay where the page put it, every time. */
+  /** Clocks whose value by that path, or by vDSO, lay where the page put it, every time. */
   clocks: PageClockName[];
+  /** Those of them that a sandbox refuses by that path alone: their values came by vDSO. */
+  byVdso: PageClockName[];
+  /** Clocks that no path gives, each with the errno or code: what the page holds for them is not proved, and not read. */
+  refused: { clock: PageClockName; error: string }[];
   samplesPerClock: number;
   /** Median width of the bracket around a reading, nanoseconds: the proof is blind to errors below it. */
   bracketNs: number;
@@ -23,9 +27,39 @@ export interface LayoutProof {
 const SAMPLES = 64;
 const MOST_ATTEMPTS = 64 * SAMPLES;
 
-/** Clocks that the page can give under its mode: without TSC cycles only the coarse ones. */
-export function readableClocks(snapshot: KernelPageSnapshot): PageClockName[] {
-  return PAGE_CLOCKS.filter((clock) => isCoarse(clock) || snapshot.main.mode === ClockMode.tsc);
+/** Clocks that the page holds under its mode: without TSC cycles only the coarse ones. */
+function clocksUnderMode({ main }: KernelPageSnapshot): PageClockName[] {
+  return PAGE_CLOCKS.filter((clock) => isCoarse(clock) || main.mode === ClockMode.tsc);
+}
+
+/** Clocks that the page can give now: those under its mode, but for what nothing vouched for. */
+export function readableClocks(snapshot: KernelPageSnapshot, { refused }: LayoutProof): PageClockName[] {
+  return clocksUnderMode(snapshot).filter((clock) => !refused.some((entry) => entry.clock === clock));
+}
+
+/** By which path each clock answers, and why those do not that no path gives. */
+function pathsOf(
+  addon: Addon,
+  clocks: readonly PageClockName[],
+): { answering: { clock: PageClockName; path: ReferencePath }[]; refused: LayoutProof['refused'] } {
+  const answering: { clock: PageClockName; path: ReferencePath }[] = [];
+  const refused: LayoutProof['refused'] = [];
+  for (const clock of clocks) {
+    try {
+      answering.push({ clock, path: referencePath(addon, clock) });
+    } catch (error) {
+      if (!isLatchclockError(error, 'ERR_SYSTEM_CALL')) throw error;
+      refused.push({ clock, error: error.errno ?? error.code });
+    }
+  }
+  return { answering, refused };
+}
+
+/** True if the copy that monotonic-raw alone is computed from is beside the main one as a kernel writes it. */
+function isRawBesideMain({ main, raw }: KernelPageSnapshot): boolean {
+  // The kernel keeps a correction below 11 % (maxadj), and both copies of one counter reading.
+  const apart = raw.mult > main.mult ? raw.mult - main.mult : main.mult - raw.mult;
+  return raw.cycleLast === main.cycleLast && raw.shift === main.shift && apart * 100n <= raw.mult * 11n;
 }
 
 /** A clock's value between two counter readings, while the page kept every byte. */
@@ -82,14 +116,15 @@ function countStoodStill(before: KernelPageSnapshot, after: KernelPageSnapshot):
 }
 
 /**
- * Proves a layout against the clocks, by system call, or by the vDSO where a sandbox refuses the call: while the
+ * Proves a layout against the clocks that answer, by system call, or by the vDSO where a sandbox refuses it: while the
  * page keeps every byte, each clock's value must lie between the layout's values at the counter readings around
  * the call; a coarse clock's value and the resolution must be equal. Where the kernel writes meanwhile, the counts
  * must move with the words.
  *
  * @param address the page that holds the kernel's clock data
  * @throws LatchclockError `ERR_PAGE_NOT_PROVED` with the first value that did not fit, or if the page never
- *   stood still; what reading the counter, the memory or a clock throws
+ *   stood still; what reading the counter or the memory throws; `ERR_SYSTEM_CALL` where no clock answers that
+ *   counts by the counter, though the page's mode has them
  */
 export function proveLayout(
   addon: Addon,
@@ -107,13 +142,20 @@ export function proveLayout(
     throw notProved(`the resolution is ${resolutionNs} ns, the page says ${first.hrtimerResNs}`, layout);
   }
   let previous: KernelPageSnapshot | undefined;
-  const clocks = readableClocks(first);
+  const { answering, refused } = pathsOf(addon, clocksUnderMode(first));
+  if (first.main.mode === ClockMode.tsc && answering.every(({ clock }) => isCoarse(clock))) {
+    referencePath(addon, 'monotonic');
+  }
+  // Nothing else holds the second copy's place then.
+  if (refused.some(({ clock }) => clock === 'monotonic-raw') && !isRawBesideMain(first)) {
+    throw notProved('the copy for monotonic-raw, which no path gives, is not like the main one', layout);
+  }
   const widths: number[] = [];
-  for (const clock of clocks) {
+  for (const { clock, path: by } of answering) {
     let taken = 0;
     for (let attempt = 0; taken < SAMPLES; attempt++) {
       if (attempt === MOST_ATTEMPTS) throw notProved(`the page never stood still around ${clock}`, layout);
-      const sample = takeStillSample(addon, path, address, clock);
+      const sample = takeStillSample(addon, by, address, clock);
       if (sample === null) continue;
       const snapshot = decodeKernelPage(sample.page, layout, namespaceNs);
       // An odd count that stood still: the writer is at work, and stopped.
@@ -132,5 +174,12 @@ export function proveLayout(
       taken++;
     }
   }
-  return { path, clocks, samplesPerClock: SAMPLES, bracketNs: widths.length === 0 ? 0 : median(widths) };
+  return {
+    path,
+    clocks: answering.map(({ clock }) => clock),
+    byVdso: answering.flatMap(({ clock, path: by }) => (by === path ? [] : [clock])),
+    refused,
+    samplesPerClock: SAMPLES,
+    bracketNs: widths.length === 0 ? 0 : median(widths),
+  };
 }

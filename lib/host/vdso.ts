@@ -3,6 +3,7 @@ import type { Addon } from '../native/addon.js';
 import { parseVdsoElf, type VdsoElf } from './elf.js';
 import type { HostFiles } from './files.js';
 import { findKernelMappings, PAGE_SIZE } from './kernel-mappings.js';
+import { noVdsoSentence, presenceCause, presenceRemedy, readPresenceFacts } from './vdso-presence.js';
 
 /** The vDSO as it is mapped in this process. */
 export interface VdsoImage {
@@ -20,9 +21,10 @@ export interface VdsoImage {
 export function readVdso(addon: Addon, files: HostFiles): VdsoImage {
   const base = addon.vdsoBase();
   if (base === null) {
-    throw new LatchclockError('ERR_NO_VDSO', 'the process has no vDSO', {
+    const cause = presenceCause(readPresenceFacts(addon, files));
+    throw new LatchclockError('ERR_NO_VDSO', noVdsoSentence(cause), {
       where: 'auxiliary vector, AT_SYSINFO_EHDR',
-      todo: 'boot without vdso=0; some sandboxes (gVisor) have none',
+      todo: presenceRemedy(cause),
     });
   }
   const end = findKernelMappings(addon, files).vdso?.end ?? null;

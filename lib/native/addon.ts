@@ -25,8 +25,28 @@ type ReadingSourceId = (typeof ReadingSource)[ReadingSourceName];
 export const LockStepSource = { ...ReadingSource, counter: 4 } as const;
 export type LockStepSourceName = keyof typeof LockStepSource;
 
-/** Pointers that a clock must not be written through: null, read-only memory, the kernel's half. */
-export const BadPointer = { null: 0, 'read-only': 1, kernel: 2 } as const;
+/** Every call by which the kernel tells time, and getcpu, which the vDSO has beside them. The numbers are the addon's. */
+export const ClockCall = { clock_gettime: 0, clock_getres: 1, gettimeofday: 2, time: 3, getcpu: 4 } as const;
+export type ClockCallName = keyof typeof ClockCall;
+type ClockCallId = (typeof ClockCall)[ClockCallName];
+
+/** The ways to make such a call: a path, or the page that the kernel emulates for old programs (not all calls). */
+export const CallPath = { ...ClockPath, vsyscall: 3 } as const;
+export type CallPathName = keyof typeof CallPath;
+type CallPathId = (typeof CallPath)[CallPathName];
+
+/**
+ * Pointers that an answer must not be written through: null, read-only memory, the kernel's half, a page that nobody may
+ * touch, the last byte of the address space, and two bytes that may be written before such a page (unaligned).
+ */
+export const BadPointer = {
+  null: 0,
+  'read-only': 1,
+  kernel: 2,
+  'no-access': 3,
+  top: 4,
+  crossing: 5,
+} as const;
 export type BadPointerName = keyof typeof BadPointer;
 
 /** The kernel's clock discipline, read by `adjtimex` without changing it. */
@@ -271,6 +291,38 @@ export interface BadPointerEnding {
   signal: number;
 }
 
+/** What a bracketing loop around a call counted. All are below 2^53. */
+export interface CallBracketTally {
+  samples: number;
+  /** Samples in which the page was rewritten, or (of `time`) the second had just changed. */
+  acrossUpdate: number;
+  outside: number;
+  outsideAcrossUpdate: number;
+  /** Largest distance outside, nanoseconds. */
+  worstNs: number;
+  /** Answers that are not as the interface promises: a fraction outside `[0, 1 s)`, a value returned and another stored. */
+  malformed: number;
+  /** The same of `clock_gettime` around the call. */
+  malformedOuter: number;
+  rows: number;
+}
+
+/**
+ * Words of a row of {@link Addon.bracketCall}: 1 where the page was rewritten meanwhile; then seconds and fraction of the
+ * first outer reading, of the answer and of the second outer reading, each as the call left it.
+ */
+export const CALL_ROW_WORDS = 7;
+
+/** What a seccomp filter may kill for. The numbers are the addon's. */
+export const AskedCall = {
+  'clock-call': 0,
+  adjtimex: 1,
+  cpuid: 2,
+  filter: 3,
+  affinity: 4,
+  memory: 5,
+} as const;
+
 /** How often a vDSO call entered the kernel. */
 export interface KernelEntries {
   calls: number;
@@ -333,11 +385,39 @@ export interface Addon {
   countKernelEntries(clockIds: Uint32Array, calls: number): KernelEntries[];
 
   /**
-   * Calls `clock_gettime` with a bad pointer: the system call here, the other paths in a forked child, which may
-   * die of it.
+   * Makes a call once: its two words, as it left them, into `words` (seconds and fraction; of `time` the value returned
+   * and what was stored less that; of `getcpu` CPU and node). Throws `ERR_SYSTEM_CALL`, also where there is no vsyscall
+   * page, and `ERR_NO_VDSO`.
+   */
+  callClock(call: ClockCallId, path: CallPathId, clockId: number, words: BigInt64Array): void;
+  /**
+   * Takes `count` samples of a call between two of `clock_gettime`. A sample is inside if the answer is not below the
+   * first, rounded down to the call's unit (1 ns, 1 us, 1 s), and not above the second. Every `rowEvery`-th sample and
+   * each that is wrong is written to `rows`, {@link CALL_ROW_WORDS} words each, while there is room.
+   */
+  bracketCall(
+    call: ClockCallId,
+    path: CallPathId,
+    clockId: number,
+    outerPath: ClockPathId,
+    outerClockId: number,
+    page: PageClock | null,
+    count: number,
+    rowEvery: number,
+    rows: BigInt64Array,
+  ): CallBracketTally;
+  /**
+   * Makes calls in forked children that may be killed for it. `questions` has four words for each: {@link AskedCall},
+   * call, path and clock id (as an unsigned word); `endings` takes two: errno and the signal that killed the child, or 0.
+   */
+  askCalls(questions: Uint32Array, endings: Uint32Array): void;
+
+  /**
+   * Makes a call with a bad pointer: the system call here, the other paths in a forked child, which may die of it.
    */
   probeBadPointer(
-    path: ClockPathId,
+    call: ClockCallId,
+    path: CallPathId,
     clockId: number,
     pointer: (typeof BadPointer)[BadPointerName],
   ): BadPointerEnding;

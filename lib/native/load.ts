@@ -8,7 +8,7 @@ import type { Addon } from './addon.js';
 const REMEDIES: Partial<Record<LatchclockErrorCode, string>> = {
   ERR_COUNTER_DISABLED: 'enable it with prctl(PR_SET_TSC, PR_TSC_ENABLE) before this thread reads clocks',
   ERR_COUNTER_UNSUPPORTED: 'read the counter by another method',
-  ERR_NO_VDSO: "use the path 'syscall'; boot without vdso=0 to have a vDSO",
+  ERR_NO_VDSO: "use the path 'syscall'; 'latchclock inspect' tells what the vDSO has, or why there is none",
   ERR_OUT_OF_WINDOW: 'read again once the writer has published, or ask the kernel by system call',
   ERR_DISRUPTED: 'read again once the writer has published for the new generation',
   ERR_TOO_MANY_PAGES: 'close pages that are no longer read',

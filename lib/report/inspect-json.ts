@@ -45,6 +45,8 @@ function pageJson({ proved, page, snapshot, modeName, cycles, values }: PageInsp
     proof: {
       path: proof.path,
       clocks: proof.clocks,
+      byVdso: proof.byVdso,
+      notProved: proof.refused,
       samplesPerClock: proof.samplesPerClock,
       bracketNs: proof.bracketNs,
     },

@@ -95,7 +95,11 @@ function pageSection(
       ],
       [
         'proved by',
-        `${proof.clocks.length} clocks by ${proof.path === 'vdso' ? 'vDSO' : 'system call'}, ${proof.samplesPerClock} brackets each, median ${Math.round(proof.bracketNs)} ns`,
+        `${proof.clocks.length} clocks by ${proof.path === 'vdso' ? 'vDSO' : 'system call'}, ${proof.samplesPerClock} brackets each, median ${Math.round(proof.bracketNs)} ns` +
+          (proof.byVdso.length === 0 ? '' : `; of them ${proof.byVdso.join(', ')} by vDSO`) +
+          (proof.refused.length === 0
+            ? ''
+            : `; not ${proof.refused.map(({ clock, error }) => `${clock} (${error})`).join(', ')}`),
       ],
       ['where', `${page.region} page ${page.index}, 0x${page.address.toString(16)}`],
       ['mode', modeName],

@@ -43,6 +43,7 @@ void ExportThread(Napi::Env env, Napi::Object exports);
 void ExportClockPage(Napi::Env env, Napi::Object exports);
 void ExportLatchStress(Napi::Env env, Napi::Object exports);
 void ExportReaderBench(Napi::Env env, Napi::Object exports);
+void ExportClockCall(Napi::Env env, Napi::Object exports);
 void ExportErrors(Napi::Env env, Napi::Object exports);
 
 }  // namespace latchclock::binding

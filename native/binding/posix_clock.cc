@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "../core/bad_pointer_probe.h"
+#include "../core/clock_call.h"
 #include "../core/fast_path_probe.h"
 #include "arguments.h"
 #include "binding.h"
@@ -44,6 +44,11 @@ Napi::Value ReadClock(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ClockResolution(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "clockResolution");
+  const auto path = static_cast<CallPath>(arguments.Integer(0, "path", 0, kClockPaths - 1));
+  if (!arguments.ok()) return {};
+  const Outcome usable = CheckClockCall(ClockCall::kClockGetres, path);
+  if (!Succeeded(info.Env(), usable, arguments.function())) return {};
   return ReadOnce(info, "clockResolution", "clock_getres", ClockGetres);
 }
 
@@ -109,23 +114,6 @@ Napi::Value CountKernelEntries(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// probeBadPointer(path, clockId, kind) => { errorNumber, signal }
-Napi::Value ProbePointer(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  Arguments arguments(info, "probeBadPointer");
-  ClockPath path;
-  clockid_t id;
-  if (!PathAndClock(info, &arguments, &path, &id)) return {};
-  const auto pointer = static_cast<BadPointer>(arguments.Integer(2, "kind", 0, kBadPointers - 1));
-  if (!arguments.ok()) return {};
-  BadPointerEnding ending;
-  if (!Succeeded(env, ProbeBadPointer(path, id, pointer, &ending), arguments.function())) return {};
-  auto result = Napi::Object::New(env);
-  result.Set("errorNumber", Napi::Number::New(env, ending.error_number));
-  result.Set("signal", Napi::Number::New(env, ending.signal));
-  return result;
-}
-
 }  // namespace
 
 void ExportPosixClock(Napi::Env env, Napi::Object exports) {
@@ -133,7 +121,6 @@ void ExportPosixClock(Napi::Env env, Napi::Object exports) {
   exports.Set("readClocks", Napi::Function::New(env, ReadClocks, "readClocks"));
   exports.Set("clockResolution", Napi::Function::New(env, ClockResolution, "clockResolution"));
   exports.Set("adjtimex", Napi::Function::New(env, Adjtimex, "adjtimex"));
-  exports.Set("probeBadPointer", Napi::Function::New(env, ProbePointer, "probeBadPointer"));
   exports.Set("countKernelEntries", Napi::Function::New(env, CountKernelEntries, "countKernelEntries"));
 }
 

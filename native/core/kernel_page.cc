@@ -32,7 +32,7 @@ bool IsInsidePage(const PageClock& clock) {
 }
 
 Outcome CheckKernelPage(uintptr_t address) {
-  const uintptr_t vdso = VdsoBase();
+  const uintptr_t vdso = MappedVdsoBase();
   if (vdso == 0) return Outcome::Failed(Status::kNoVdso);
   if (address % kPageSize != 0 || address >= vdso || vdso - address > kMostPagesBelowVdso * kPageSize) {
     return Outcome::Failed(Status::kBadArgument);

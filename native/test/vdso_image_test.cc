@@ -20,6 +20,20 @@ TEST("the vDSO's base is a page that starts an ELF image, and is where the kerne
   CHECK_EQ(memcmp(reinterpret_cast<const void*>(base), ELFMAG, SELFMAG), 0);
 }
 
+TEST("the map of the process shows the vDSO where the auxiliary vector tells of it") {
+  CHECK_EQ(MappedVdsoBase(), FindMapping("[vdso]").start);
+}
+
+TEST("gettimeofday, time and getcpu are the vDSO's own") {
+  const Mapping mapping = FindMapping("[vdso]");
+  if (mapping.start == 0) SKIP("this process has no vDSO");
+  const VdsoFunctions& functions = GetVdsoFunctions();
+  CHECK_EQ(reinterpret_cast<uintptr_t>(functions.gettimeofday),
+           VdsoSymbol("__vdso_gettimeofday", "LINUX_2.6"));
+  CHECK_EQ(reinterpret_cast<uintptr_t>(functions.time), VdsoSymbol("__vdso_time", "LINUX_2.6"));
+  CHECK_EQ(reinterpret_cast<uintptr_t>(functions.getcpu), VdsoSymbol("__vdso_getcpu", "LINUX_2.6"));
+}
+
 TEST("the clock functions are found inside the image, and work") {
   const Mapping mapping = FindMapping("[vdso]");
   if (mapping.start == 0) SKIP("this process has no vDSO");

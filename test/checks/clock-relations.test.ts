@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { timekeepingDoubts } from '../../lib/checks/timekeeping-state.ts';
-import { LatchclockError } from '../../lib/errors.ts';
 import { parseLeapSecondsList } from '../../lib/leap/leap-seconds-list.ts';
-import { type Adjtimex, ClockPath } from '../../lib/native/addon.ts';
+import type { Adjtimex } from '../../lib/native/addon.ts';
 import { timelineOf } from '../../lib/smear/leap.ts';
 import { runCheckOn } from '../support/run-check.ts';
 import type { SimulatedHostOptions } from '../support/simulated-host.ts';
@@ -179,32 +178,5 @@ describe('the state of timekeeping', () => {
     const timeline = timelineOf(parseLeapSecondsList(expired));
     const [doubt] = timekeepingDoubts(35, null, { timeline, source: 'a list' }, NOW * 1_000_000_000n);
     expect(doubt).toContain('36 s by the leap table (a list, expired on 2026-06-09)');
-  });
-});
-
-describe('clock.errors', () => {
-  test('passes when every path refuses alike', async () => {
-    expect(await runCheckOn({}, 'clock.errors')).toMatchObject({
-      status: 'pass',
-      evidence: { differences: [] },
-    });
-  });
-
-  test("skips where a sandbox answers the system call: the kernel's errnos cannot be had", async () => {
-    const verdict = await runCheckOn({ refusedCalls: 'EPERM' }, 'clock.errors');
-    expect(verdict).toMatchObject({ status: 'skip', evidence: { errno: 'EPERM', syscall: 'clock_gettime' } });
-    expect(verdict.advice).toContain('seccomp');
-  });
-
-  test('counts only the pointers that were tried, and says why the others were not', async () => {
-    const verdict = await runCheckOn({}, 'clock.errors', ({ addon }) => {
-      const { probeBadPointer } = addon;
-      addon.probeBadPointer = (path, id, pointer) => {
-        if (path === ClockPath.syscall) return probeBadPointer(path, id, pointer);
-        throw new LatchclockError('ERR_SYSTEM_CALL', 'fork failed with EAGAIN', { errno: 'EAGAIN' });
-      };
-    });
-    expect(verdict.status).toBe('pass');
-    expect(verdict.reason).toMatch(/bad pointers by EFAULT; not tried everywhere: fork failed with EAGAIN$/);
   });
 });

@@ -54,6 +54,15 @@ describe('clock.paths', () => {
     },
   );
 
+  test('names the clock where a sandbox refuses one alone, and measures the others by system call', async () => {
+    const refuseClock = (path: string, clock: string) =>
+      path === 'syscall' && clock === 'tai' ? 'SIGSYS' : undefined;
+    const verdict = await runCheckOn({ refuseClock }, 'clock.paths');
+    expect(verdict).toMatchObject({ status: 'warn', evidence: { filteredClocks: ['tai'] } });
+    expect(verdict.reason).toMatch(/^the system call is refused with SIGSYS for tai; else 9 clocks/);
+    expect(verdict.evidence['clocks']).toMatchObject({ monotonic: { 'syscall in vdso': { outside: 0 } } });
+  });
+
   test('fails where the system call is refused with an errno that no sandbox uses', async () => {
     const verdict = await runCheckOn({ refusedCalls: 'EINVAL' }, 'clock.paths');
     expect(verdict).toMatchObject({ status: 'fail', evidence: { filtered: [] } });

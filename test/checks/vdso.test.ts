@@ -202,6 +202,27 @@ describe('vdso.fast', () => {
     expect(verdict).toMatchObject({ status: 'fail', evidence: { vdso: false } });
   });
 
+  test.each([
+    ['quiet vdso=0', 'boot-parameter', /^Boot without vdso=0\.$/],
+    ['BOOT_IMAGE=/vmlinuz-4.4.0-gvisor quiet', 'sandbox', /gVisor/],
+    ['quiet', 'removed', /unmapped/],
+  ])('names the cause where the kernel was booted with "%s"', async (cmdline, cause, advice) => {
+    const verdict = await runCheckOn({ vdso: null, files: { '/proc/cmdline': cmdline } }, 'vdso.fast');
+    expect(verdict).toMatchObject({
+      status: 'fail',
+      evidence: { cause },
+      advice: expect.stringMatching(advice),
+    });
+  });
+
+  test('tells a vDSO that is mapped and hidden from one that is not there', async () => {
+    const verdict = await runCheckOn({}, 'vdso.fast', ({ addon }) => {
+      addon.vdsoBase = () => null;
+    });
+    expect(verdict).toMatchObject({ status: 'fail', evidence: { cause: 'hidden' } });
+    expect(verdict.advice).not.toContain('vdso=0');
+  });
+
   const refuseProbe = ({ addon }: SimulatedHost): void => {
     addon.countKernelEntries = () => {
       throw new LatchclockError('ERR_SYSTEM_CALL', 'prctl failed with EPERM', { errno: 'EPERM' });

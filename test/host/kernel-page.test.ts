@@ -394,3 +394,47 @@ describe.skipIf(real === null)(
     });
   },
 );
+
+describe('what is advised where there is no page to be read', () => {
+  const errorOf = (options: Parameters<typeof simulatedHost>[0]): LatchclockError => {
+    try {
+      find(simulatedHost(options));
+    } catch (error) {
+      if (error instanceof LatchclockError) return error;
+      throw error;
+    }
+    throw new Error('the page was found');
+  };
+  const MAPS = '/proc/self/maps';
+
+  test('under gVisor: that it has a vDSO and a page of its own, and nothing of boot parameters', () => {
+    const error = errorOf({
+      files: {
+        '/proc/cmdline': 'BOOT_IMAGE=/vmlinuz-4.4.0-gvisor quiet\n',
+        [MAPS]: '7ffd12346000-7ffd12348000 r-xp 00000000 00:00 0\n',
+      },
+    });
+    expect(error.code).toBe('ERR_NO_KERNEL_PAGE');
+    expect(error.message).toContain('gVisor has a vDSO and a parameter page of its own');
+    expect(error.message).not.toContain('vdso=0');
+  });
+
+  test('where the kernel was booted with vdso=0: to boot without, and only there', () => {
+    expect(errorOf({ vdso: null, files: { '/proc/cmdline': 'quiet vdso=0\n' } }).todo).toBe(
+      'boot without vdso=0',
+    );
+    expect(errorOf({ vdso: null }).todo).not.toContain('vdso=0');
+    expect(errorOf({ vvar: false }).todo).not.toContain('vdso=0');
+  });
+
+  test('to make BTF readable only where it cannot be read: one without our structures is no better then', () => {
+    const editPage = (page: DataView): void => page.setUint32(NEWEST.main.mode, 77, true);
+    expect(errorOf({ editPage }).todo).toBe(`make ${BTF_PATH} readable (CONFIG_DEBUG_INFO_BTF)`);
+    const btf = new BtfBuilder();
+    btf.int('unsigned int', 4);
+    const error = errorOf({ editPage, btf: btf.build() });
+    expect(error.todo).toContain('is there, but the kernel has neither struct vdso_time_data nor vdso_data');
+    expect(error.todo).not.toContain('readable');
+    expect(errorOf({ editPage, btf: kernelBtf(NEWEST) }).todo).toContain('does not give its clocks');
+  });
+});

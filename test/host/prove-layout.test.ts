@@ -82,6 +82,49 @@ describe('a proof', () => {
     });
   });
 
+  describe('where a sandbox refuses one clock', () => {
+    const EXCEPT_TAI = PAGE_CLOCKS.filter((clock) => clock !== 'tai');
+
+    test('by system call alone: the vDSO vouches for it, and the proof says so', () => {
+      const refuseClock = (path: string, clock: string) =>
+        path === 'syscall' && clock === 'tai' ? 'EPERM' : undefined;
+      expect(prove(NEWEST, { refuseClock })).toMatchObject({
+        path: 'syscall',
+        clocks: [...PAGE_CLOCKS],
+        byVdso: ['tai'],
+        refused: [],
+      });
+      const clockErrorNs = (path: string, clock: string): bigint =>
+        path === 'vdso' && clock === 'tai' ? 1n : 0n;
+      expect(() => prove(NEWEST, { refuseClock, clockErrorNs, cyclesPerReading: () => 0n })).toThrow(
+        /^tai is/,
+      );
+    });
+
+    test.each(['EPERM', 'SIGSYS'])(
+      'by every path with %s: the others prove the layout, and it is named',
+      (errno) => {
+        const proof = prove(NEWEST, { refuseClock: (_path, clock) => (clock === 'tai' ? errno : undefined) });
+        expect(proof).toMatchObject({ clocks: EXCEPT_TAI, refused: [{ clock: 'tai', error: errno }] });
+      },
+    );
+
+    test('monotonic-raw: its copy must be beside the main one as a kernel writes it', () => {
+      const refuseClock = (_: string, clock: string) => (clock === 'monotonic-raw' ? 'EPERM' : undefined);
+      expect(prove(NEWEST, { refuseClock }).refused).toEqual([{ clock: 'monotonic-raw', error: 'EPERM' }]);
+      const editPage = (page: DataView): void =>
+        page.setBigUint64(NEWEST.raw.cycleLast, page.getBigUint64(NEWEST.main.cycleLast, true) + 1n, true);
+      expect(() => prove(NEWEST, { refuseClock, editPage })).toThrow('which no path gives');
+    });
+
+    test('and all that count by the counter: nothing is proved', () => {
+      const refuseClock = (_: string, clock: string) => (clock.endsWith('-coarse') ? undefined : 'EPERM');
+      expect(() => prove(NEWEST, { refuseClock })).toThrow(
+        expect.objectContaining({ code: 'ERR_SYSTEM_CALL', errno: 'EPERM' }),
+      );
+    });
+  });
+
   test('fails by one nanosecond beside a bracket without width', () => {
     for (const errorNs of [1n, -1n]) {
       const clockErrorNs = (_: string, clock: string): bigint => (clock === 'tai' ? errorNs : 0n);

@@ -776,7 +776,7 @@ test('a bad pointer that kills the probing child leaves no line in the kernel lo
   const before = readLog();
   if (before === null) return context.skip('the kernel log may not be read');
   if (real.vdsoBase() === null) return context.skip('this process has no vDSO');
-  const ending = real.probeBadPointer(0, 1, 0);
+  const ending = real.probeBadPointer(0, 0, 1, 0);
   expect(ending).toEqual({ errorNumber: 0, signal: 11 });
   const known = new Set(before);
   const added = (readLog() ?? []).filter((record) => !known.has(record));

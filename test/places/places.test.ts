@@ -2,7 +2,7 @@ import { cpSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BIN, ROOT, runProgram } from '../support/run-cli.ts';
-import { checksOf, compile, INSPECT, temporaryFolder, VALIDATE } from './place.ts';
+import { type Check, checksOf, compile, INSPECT, LIBRARY, temporaryFolder, VALIDATE } from './place.ts';
 
 const folder = temporaryFolder();
 
@@ -40,6 +40,41 @@ describe('a process whose counter is disabled (PR_TSC_SIGSEGV)', () => {
       counter: { state: 'disabled' },
       page: { found: null, problem: expect.stringContaining('disabled') },
     });
+  });
+});
+
+describe('a process whose auxiliary vector hides the vDSO', () => {
+  // Tracing may be forbidden.
+  let hiding: string;
+  beforeAll(() => {
+    hiding = compile(folder, 'hidden-vdso');
+  });
+  const hidden = (arguments_: readonly string[]) => runProgram(hiding, [process.execPath, ...arguments_]);
+
+  test('is told that it is hidden, not to boot otherwise; libc, page and system call are compared all the same', () => {
+    const only = 'vdso,clock.paths,page.layout,page.namespace';
+    const { code, out } = hidden([...VALIDATE, '--only', only]);
+    expect(code, out).toBe(1);
+    const { checks } = JSON.parse(out) as { checks: Check[] };
+    const byId = Object.fromEntries(checks.map((check) => [check.id, check]));
+    expect(byId['vdso.fast']).toMatchObject({ status: 'fail', evidence: { cause: 'hidden' } });
+    expect(byId['vdso.fast']?.reason).toMatch(
+      /^the vDSO is mapped at 0x[0-9a-f]+, but the auxiliary vector hides it/,
+    );
+    for (const { advice } of checks) expect(advice ?? '').not.toContain('vdso=0');
+    expect(byId['clock.paths']).toMatchObject({
+      status: 'pass',
+      evidence: { leftOut: ['vdso (ERR_NO_VDSO)'] },
+    });
+    expect(byId['clock.paths']?.evidence['clocks']).toMatchObject({
+      monotonic: { 'page in syscall': { outside: 0 }, 'libc in syscall': { outside: 0 } },
+    });
+    expect(byId['page.layout']?.status).toBe('pass');
+  });
+
+  test('reads clocks by the page', () => {
+    const open = `import { openClock } from ${JSON.stringify(LIBRARY)}; console.log(openClock('monotonic').path)`;
+    expect(hidden(['--input-type=module', '-e', open])).toMatchObject({ code: 0, out: 'page\n' });
   });
 });
 

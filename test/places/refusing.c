@@ -1,6 +1,6 @@
-/* refusing ERRNO CALL[:FIRST][,CALL[:FIRST]...] PROGRAM [ARGUMENT...]
-   Runs a program to which these system calls are refused with an errno, as a sandbox does; with FIRST only where the
-   first argument has this value. */
+/* refusing ERRNO|kill CALL[:FIRST][,CALL[:FIRST]...] PROGRAM [ARGUMENT...]
+   Runs a program to which these system calls are refused with an errno, as a sandbox does, or which is killed for them;
+   with FIRST only where the first argument has this value. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -39,7 +39,8 @@ static unsigned number_of(const char* name) {
 
 int main(int count, char** arguments) {
   if (count < 4) return 125;
-  const unsigned error = (unsigned)atoi(arguments[1]);
+  const unsigned action = strcmp(arguments[1], "kill") == 0 ? SECCOMP_RET_KILL_PROCESS
+                                                            : SECCOMP_RET_ERRNO | (unsigned)atoi(arguments[1]);
   add(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
   add(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
   add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
@@ -52,7 +53,7 @@ int main(int count, char** arguments) {
       add(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args), 0, 0);
       add(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)atoi(first), 0, 1);
     }
-    add(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error, 0, 0);
+    add(BPF_RET | BPF_K, action, 0, 0);
   }
   add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
   struct sock_fprog filter = {length, program};

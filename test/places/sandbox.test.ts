@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BIN, type CliResult, runProgram } from '../support/run-cli.ts';
 import { cannotRun, testUnless } from '../support/tools.ts';
-import { type Check, checksOf, compile, INSPECT, temporaryFolder, VALIDATE } from './place.ts';
+import { type Check, checksOf, compile, INSPECT, LIBRARY, temporaryFolder, VALIDATE } from './place.ts';
 
 /** Sandboxes: a seccomp filter answers system calls in place of the kernel. */
 
@@ -89,6 +89,82 @@ describe('a filter that refuses the clock system calls', () => {
       refused(EPERM, `${CLOCKS},${FILTERS}`, [...VALIDATE, '--only', 'vdso']),
     );
     expect(fast).toMatchObject({ status: 'skip', advice: expect.stringContaining('seccomp') });
+  });
+});
+
+describe('a filter that refuses CLOCK_TAI alone', () => {
+  const TAI = 'clock_gettime:11';
+
+  test('leaves the page path: it is proved by the clocks that answer, and by the vDSO for that one', () => {
+    const checks = checksOf(refused(EPERM, TAI, [...VALIDATE, '--only', 'page,clock.paths']));
+    expect(checks['page.layout']).toMatchObject({
+      status: 'pass',
+      evidence: { provedByVdso: ['tai'], notProved: [] },
+    });
+    expect(checks['page.layout']?.reason).toContain('tai by vDSO: the system call refuses');
+    for (const id of ['page.exact', 'page.namespace', 'page.faults'])
+      expect(checks[id]?.status, id).toBe('pass');
+    expect(checks['clock.paths']?.evidence).toMatchObject({ filtered: ['EPERM'], filteredClocks: ['tai'] });
+  });
+
+  test('leaves compare, and openClock by page', () => {
+    expect(refused(EPERM, TAI, [BIN, 'compare', '--mode', 'page', '--for', '300ms']).code).toBe(0);
+    const open = `import { openClock } from ${JSON.stringify(LIBRARY)}; console.log(openClock('monotonic').path, openClock('tai').path)`;
+    const { out } = refused(EPERM, TAI, ['--input-type=module', '-e', open]);
+    expect(out).toBe('page page\n');
+  });
+});
+
+describe('a filter that kills', () => {
+  const killing = (calls: string, arguments_: readonly string[]): CliResult =>
+    runProgram(refusing, ['kill', calls, process.execPath, ...arguments_]);
+  const TIMES = 'clock_gettime:11,adjtimex,clock_adjtime';
+
+  test('for CLOCK_TAI and adjtimex kills neither validate nor inspect nor compare: they do not ask for it', () => {
+    const only = 'page.layout,page.exact,clock.paths,clock.relations,clock.errors,vdso';
+    const checks = checksOf(killing(TIMES, [...VALIDATE, '--only', only]));
+    expect(checks['page.layout']).toMatchObject({ status: 'pass', evidence: { provedByVdso: ['tai'] } });
+    expect(checks['page.exact']?.status).toBe('pass');
+    expect(checks['clock.paths']).toMatchObject({ status: 'warn', evidence: { filtered: ['SIGSYS'] } });
+    const inspected = killing(TIMES, INSPECT);
+    expect({ code: inspected.code, signal: inspected.signal }).toEqual({ code: 0, signal: null });
+    expect(JSON.parse(inspected.out)).toMatchObject({
+      discipline: { problem: expect.stringContaining('adjtimex is not made: a filter kills for it') },
+    });
+    expect(killing(TIMES, [BIN, 'compare', '--mode', 'page', '--for', '300ms'])).toMatchObject({
+      code: 0,
+      signal: null,
+    });
+  });
+
+  test('does not get a program killed that opens a clock, in a thread neither, and no child is left', () => {
+    const module = `
+      import { readdirSync, readFileSync } from 'node:fs';
+      import { isMainThread, Worker } from 'node:worker_threads';
+      import { openClock } from ${JSON.stringify(LIBRARY)};
+      const children = () => readdirSync('/proc/self/task').flatMap((task) =>
+        readFileSync(\`/proc/self/task/\${task}/children\`, 'utf8').split(' ').filter((id) => id !== ''));
+      const clock = openClock('monotonic');
+      console.log(clock.path, clock.now() > 0n, children().length);
+      const code = "import(" + JSON.stringify(${JSON.stringify(LIBRARY)}) + ").then((m) => console.log(m.openClock('tai').path))";
+      new Worker(code, { eval: true }).on('exit', (end) => console.log('exit', end, children().length));
+    `;
+    const { code, signal, out } = killing(TIMES, ['--input-type=module', '-e', module]);
+    expect({ code, signal, out }).toEqual({ code: 0, signal: null, out: 'page true 0\npage\nexit 0 0\n' });
+  });
+
+  test('for every clock: they are read by vDSO, and what needs the call says so', () => {
+    const calls = 'clock_gettime,clock_getres,adjtimex,process_vm_readv,sched_setaffinity';
+    const open = `import { openClock } from ${JSON.stringify(LIBRARY)}; console.log(openClock('monotonic').path);
+      try { openClock('monotonic', { path: 'syscall' }); } catch (error) { console.log(error.code, error.errno, error.syscall); }`;
+    const opened = killing(calls, ['--input-type=module', '-e', open]);
+    expect(opened).toMatchObject({ code: 0, out: 'vdso\nERR_SYSTEM_CALL SIGSYS clock_gettime\n' });
+    const checks = checksOf(killing(calls, VALIDATE));
+    expect(checks['clock.errors']).toMatchObject({
+      status: 'skip',
+      advice: expect.stringContaining('seccomp'),
+    });
+    expect(checks['counter.offset']?.reason).toContain('a filter kills for it');
   });
 });
 

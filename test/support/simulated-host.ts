@@ -6,6 +6,11 @@ import {
   type Addon,
   type Adjtimex,
   type BracketTally,
+  CALL_ROW_WORDS,
+  CallPath,
+  type CallPathName,
+  ClockCall,
+  type ClockCallName,
   ClockPath,
   type ClockPathName,
   CounterMethod,
@@ -74,8 +79,20 @@ export interface SimulatedHostOptions {
   editPage?: (page: DataView) => void;
   /** Errors of the clocks, added to what a path answers, nanoseconds. */
   clockErrorNs?: (path: ClockPathName, clock: ClockName) => bigint;
+  /** Last word on what a call leaves in its two words, by a path (the page of old programs is mapped by default). */
+  editCall?: (call: ClockCallName, path: CallPathName, words: BigInt64Array) => void;
+  /** How a call with a bad pointer ends, over what a sound host's does. */
+  badPointer?: (
+    call: ClockCallName,
+    path: CallPathName,
+    pointer: number,
+  ) => { errorNumber: number; signal: number } | null;
+  /** Whether there is a vsyscall page (default true). */
+  vsyscall?: boolean;
   /** Clocks that the kernel does not have (default: the alarm clocks and the auxiliary ones). */
   missingClocks?: readonly ClockName[];
+  /** The errno with which a sandbox refuses one clock by a path; undefined: it passes. */
+  refuseClock?: (path: ClockPathName, clock: ClockName) => string | undefined;
   /** The errno with which a sandbox refuses clock_gettime, clock_getres and adjtimex (default: it passes them). */
   refusedCalls?: string;
   counterState?: 'enabled' | 'disabled' | 'unknown';
@@ -412,6 +429,8 @@ const NAMES_OF_IDS = new Map<number, ClockName>(CLOCK_NAMES.map((name) => [CLOCK
 const SOURCE_NAMES = Object.keys(ReadingSource) as ReadingSourceName[];
 const LOCK_STEP_NAMES = Object.keys(LockStepSource) as LockStepSourceName[];
 const PATH_NAMES = Object.keys(ClockPath) as ClockPathName[];
+const CALL_NAMES = Object.keys(ClockCall) as ClockCallName[];
+const CALL_PATH_NAMES = Object.keys(CallPath) as CallPathName[];
 const ABSENT: readonly ClockName[] = CLOCK_NAMES.filter((name) => /alarm|aux/.test(name));
 
 interface SimulatedReading {
@@ -474,6 +493,8 @@ function simulatedAddon(
   const readClock = (path: ClockPathName, clockId: number, where: string): bigint => {
     checkPath(path, where);
     const name = nameOf(path, clockId, where, 'clock_gettime');
+    const refused = options.refuseClock?.(path, name);
+    if (refused !== undefined) throw systemCallError(where, 'clock_gettime', refused);
     kernel.advance();
     return kernel.clockNs(name) + (options.clockErrorNs?.(path, name) ?? 0n);
   };
@@ -491,6 +512,29 @@ function simulatedAddon(
       done += part.length;
     }
     return bytes;
+  };
+  const callAnswer = (call: ClockCallName, path: CallPathName, id: number): BigInt64Array => {
+    if (path === 'vsyscall' && ((options.vsyscall ?? true) === false || call.startsWith('clock_')))
+      throw systemCallError('callClock', 'vsyscall', 'EFAULT');
+    const by = path === 'vsyscall' ? 'syscall' : path;
+    const split = (ns: bigint, unitNs: bigint): [bigint, bigint] => [ns / SECOND, (ns % SECOND) / unitNs];
+    const words = new BigInt64Array(2);
+    if (call === 'clock_gettime') words.set(split(readClock(by, id, 'callClock'), 1n));
+    else if (call === 'gettimeofday')
+      words.set(split(readClock(by, CLOCK_IDS.realtime, 'callClock'), 1_000n));
+    else if (call === 'time') words[0] = readClock(by, CLOCK_IDS['realtime-coarse'], 'callClock') / SECOND;
+    else if (call === 'clock_getres') words[1] = resolution(by, id);
+    else {
+      checkPath(by, 'callClock');
+      words[0] = BigInt(affinity[0] ?? 0);
+    }
+    options.editCall?.(call, path, words);
+    return words;
+  };
+  const resolution = (path: ClockPathName, clockId: number): bigint => {
+    checkPath(path, 'clockResolution');
+    const name = nameOf(path, clockId, 'clockResolution', 'clock_getres');
+    return name.endsWith('-coarse') ? TICK_NS : 1n;
   };
   const readCounter = (method: number, where: string): bigint => {
     checkCounter(where);
@@ -642,12 +686,52 @@ function simulatedAddon(
         ns[i] = readClock(PATH_NAMES[path] as ClockPathName, clockId, 'readClocks');
       }
     },
-    clockResolution(path, clockId) {
-      const pathName = PATH_NAMES[path] as ClockPathName;
-      checkPath(pathName, 'clockResolution');
-      const name = nameOf(pathName, clockId, 'clockResolution', 'clock_getres');
-      return name.endsWith('-coarse') ? TICK_NS : 1n;
+    clockResolution: (path, clockId) => resolution(PATH_NAMES[path] as ClockPathName, clockId),
+    callClock(call, path, clockId, words) {
+      words.set(
+        callAnswer(CALL_NAMES[call] as ClockCallName, CALL_PATH_NAMES[path] as CallPathName, clockId),
+      );
     },
+    bracketCall(call, path, clockId, outerPath, outerId, page, count, _rowEvery, rows) {
+      const name = CALL_NAMES[call] as ClockCallName;
+      const take = (by: CallPathName, inner: boolean): BigInt64Array =>
+        callAnswer(inner ? name : 'clock_gettime', by, inner ? clockId : outerId);
+      const outerName = CALL_PATH_NAMES[outerPath] as CallPathName;
+      const tally = {
+        ...{ samples: count, acrossUpdate: 0, outside: 0, outsideAcrossUpdate: 0, worstNs: 0 },
+        ...{ malformed: 0, malformedOuter: 0, rows: 0 },
+      };
+      const unitNs = name === 'time' ? SECOND : name === 'gettimeofday' ? 1_000n : 1n;
+      const bad = (words: BigInt64Array, of: bigint): boolean =>
+        (words[1] as bigint) < 0n || (words[1] as bigint) >= of;
+      for (let i = 0; i < count; i++) {
+        const seqBefore = seqOf(page);
+        const first = take(outerName, false);
+        const inner = take(CALL_PATH_NAMES[path] as CallPathName, true);
+        const second = take(outerName, false);
+        const ns = (words: BigInt64Array, unit: bigint): bigint =>
+          (words[0] as bigint) * SECOND + (words[1] as bigint) * unit;
+        const innerNs = ns(inner, name === 'time' ? 0n : unitNs);
+        const firstNs = ns(first, 1n) - (ns(first, 1n) % unitNs);
+        const secondNs = ns(second, 1n);
+        const distance = innerNs < firstNs ? firstNs - innerNs : innerNs > secondNs ? innerNs - secondNs : 0n;
+        const across = seqBefore !== seqOf(page);
+        tally.acrossUpdate += Number(across);
+        tally.outside += Number(distance > 0n && !across);
+        tally.outsideAcrossUpdate += Number(distance > 0n && across);
+        tally.worstNs = Math.max(tally.worstNs, Number(distance));
+        const malformed = bad(inner, name === 'time' ? 1n : SECOND / unitNs);
+        const malformedOuter = bad(first, SECOND) || bad(second, SECOND);
+        tally.malformed += Number(malformed);
+        tally.malformedOuter += Number(malformedOuter);
+        const wrong = distance > 0n || malformed || malformedOuter;
+        if (wrong && (tally.rows + 1) * CALL_ROW_WORDS <= rows.length) {
+          rows.set([BigInt(across), ...first, ...inner, ...second], CALL_ROW_WORDS * tally.rows++);
+        }
+      }
+      return tally;
+    },
+    askCalls: (_questions, endings) => void endings.fill(0),
     adjtimex() {
       if (options.refusedCalls !== undefined)
         throw systemCallError('adjtimex', 'adjtimex', options.refusedCalls);
@@ -735,10 +819,13 @@ function simulatedAddon(
       }
       return tally;
     },
-    probeBadPointer(path, clockId) {
-      const name = PATH_NAMES[path] as ClockPathName;
-      checkPath(name, 'probeBadPointer');
-      nameOf(name, clockId, 'probeBadPointer', 'clock_gettime');
+    probeBadPointer(call, path, clockId, pointer) {
+      const callName = CALL_NAMES[call] as ClockCallName;
+      const name = CALL_PATH_NAMES[path] as CallPathName;
+      callAnswer(callName, name, clockId);
+      const edited = options.badPointer?.(callName, name, pointer) ?? null;
+      if (edited !== null) return edited;
+      if (pointer === 0 && callName !== 'clock_gettime') return { errorNumber: 0, signal: 0 };
       // EFAULT from the kernel, SIGSEGV from user space.
       return name === 'syscall' ? { errorNumber: 14, signal: 0 } : { errorNumber: 0, signal: 11 };
     },
