@@ -39,4 +39,6 @@ export interface TimeSource {
   sample(): SourceSample;
   /** The counter now, cycles. */
   counter(): bigint;
+  /** The generation of the counter now, as samples have it. Left out where the source cannot tell. */
+  generation?(): bigint;
 }

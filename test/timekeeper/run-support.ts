@@ -15,7 +15,7 @@ export const PROTOCOLS = ['two-window', 'latch', 'seqlock'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 /** Readers that refuse outside the window, where the protocol has one. */
-const READERS = { 'two-window': 'two-window', latch: 'latch-window', seqlock: 'seqlock' } as const;
+export const READERS = { 'two-window': 'two-window', latch: 'latch-window', seqlock: 'seqlock' } as const;
 
 const native = getAddon();
 
