@@ -183,11 +183,11 @@ export class Keeper {
     const sample = this.#rescaled(said);
     const before = this.#progress ?? this.#adopted(sample);
     if (before === null) return this.#first(sample, now, lead, steer);
-    const settled =
-      before.next !== null && before.next.base <= now
-        ? { ...before, current: before.next, next: null, givenUpTo: before.next.end }
-        : before;
-    const isOther = sample.generation !== settled.current.generation;
+    const isOther = sample.generation !== (before.next ?? before.current).generation;
+    const { next } = before;
+    // One of another generation than the standing before it is all that says where clocks stood in its own.
+    const holds = next !== null && (isOther ? next.generation !== before.current.generation : next.base <= now);
+    const settled = holds ? { ...before, current: next, next: null, givenUpTo: next.end } : before;
     // A reading of the counter as it was names no instant any longer.
     if (isOther) this.#schedule.dropReadings();
     // A standing that waits for its base may be in the page already: it is the one that follows, gap or none.
@@ -315,7 +315,7 @@ export class Keeper {
     // Nor does it of what readers got that went on past a window in which the machine slept.
     const slept = this.#options.readersGoOn && sample.boottimeOffsetNs !== before.sample.boottimeOffsetNs;
     const known = slept ? end : maxBigint(end, before.givenUpTo);
-    const given = isOther ? before.sample.cycles : known;
+    const given = isOther ? maxBigint(before.sample.cycles, before.current.base) : known;
     return this.#resume(before, sample, at, given, steer, false, [event]);
   }
 

@@ -21,7 +21,7 @@ test('histories', () => {
     }
     for (const [k, v] of Object.entries(history.happened)) total[k] = (total[k] ?? 0) + v;
   }
-  console.log(total, kinds);
+  console.log(total, kinds, process.cpuUsage());
   console.log(bad.join('\n'));
   expect(kinds.size).toBe(0);
 });

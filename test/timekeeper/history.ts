@@ -204,7 +204,9 @@ export class History {
   #changes: RateChange[] = [];
   /** What the standings of a base and a tag are held against; more than one where a successor made them of a dead writer's. */
   readonly #truths = new Map<string, readonly Truth[]>();
-  #inherited: Truth | null = null;
+  /** Those of the writers before, in this generation. */
+  #earlier: Truth[] = [];
+  #isTakingOver = false;
 
   constructor(seed: bigint) {
     this.#seed = seed;
@@ -330,7 +332,7 @@ export class History {
     if (this.#truths.has(key)) return;
     const own = { jumpedNs: this.#jumpedNs, changes: this.#changes };
     // What a successor makes before its first step may be of what it found.
-    this.#truths.set(key, this.#inherited === null ? [own] : [own, this.#inherited]);
+    this.#truths.set(key, this.#isTakingOver ? [own, ...this.#earlier] : [own]);
   }
 
   // Readers.
@@ -452,8 +454,8 @@ export class History {
     const isSuccessor = this.#run !== null;
     this.#isDead = false;
     this.#aliveSince = this.#elapsed;
-    this.#inherited = isSuccessor ? { jumpedNs: this.#jumpedBefore, changes: this.#changes } : null;
     this.#changes = [];
+    this.#isTakingOver = true;
     if (this.#chance(percentKilled)) this.#killAt = this.#stores + 1 + this.#below(60 * this.#count);
     if (this.#isTold && this.#chance(percentKilled)) this.#moveAt = this.#points + 1 + this.#below(12);
     this.#say(`a writer begins${isSuccessor ? ' after another' : ''}`);
@@ -462,16 +464,13 @@ export class History {
     this.#attempt(() => {
       this.#run = new Run(this.#options);
     });
-    this.#inherited = null;
-    this.#jumpedBefore = this.#jumpedNs;
+    this.#isTakingOver = false;
     this.happened.killedInTakeover += this.happened.killed - was;
     if (this.#isDead) return false;
     this.#killAt = -1;
     this.#sleep(0);
     return true;
   }
-
-  #jumpedBefore = 0n;
 
   /** Decides what is to happen within the next steps. */
   #arm(): void {
@@ -555,6 +554,7 @@ export class History {
   #between(): void {
     this.#killAt = -1;
     this.#moveAt = -1;
+    this.#earlier.push({ jumpedNs: this.#jumpedNs, changes: this.#changes });
     const gap = this.#one([
       BigInt(this.#below(300_000)),
       BigInt(this.#below(9_000_000)),
@@ -591,6 +591,7 @@ export class History {
     this.#aliveSince = this.#elapsed;
     // What its owner changed in the old generation, a timekeeper that begins anew does not have any longer.
     this.#changes = [];
+    this.#earlier = [];
     this.happened.moved++;
     if (this.#isStepping) this.happened.movedInStep++;
     this.#say(`the counter moves from ${cycles} to ${to}: generation ${this.#generation}`);
