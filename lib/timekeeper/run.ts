@@ -305,11 +305,11 @@ export class Run {
         return;
       }
       if (this.#isHeld && !plan.touches && !this.#isHolding) {
-        this.#holdPastEnd();
+        this.#holdPastEnd(sample.generation);
         continue;
       }
       if (plan.revised !== null && !this.#revise(plan.revised)) {
-        this.#keeper.wasLate(plan.revised.end, this.#furthest());
+        this.#wasLate(plan.revised, this.#furthest());
         this.#counts.repeated++;
         continue;
       }
@@ -336,11 +336,18 @@ export class Run {
   }
 
   /** Lets readers wait who would go on past a window that has ended: how far they came is known then. */
-  #holdPastEnd(): void {
+  #holdPastEnd(generation: bigint): void {
     this.#hold();
     const furthest = this.#furthest();
-    const standing = this.#keeper.standings.findLast(({ base }) => base <= furthest);
-    if (standing !== undefined) this.#keeper.wasLate(standing.end, furthest);
+    const standing = this.#keeper.standings.findLast(
+      (of) => of.generation === generation && of.base <= furthest,
+    );
+    if (standing !== undefined) this.#wasLate(standing, furthest);
+  }
+
+  /** That readers may have gone on by a standing up to a reading, unless that is one of another generation. */
+  #wasLate({ end, generation }: Pick<Standing, 'end' | 'generation'>, furthest: bigint): void {
+    if (!this.#isOther(generation)) this.#keeper.wasLate(end, furthest);
   }
 
   #hold(): void {
@@ -360,7 +367,7 @@ export class Run {
       }
       const from = next.base - (this.#isHeld ? this.#cycles(HELD_BEFORE_US / 1000) : IN_FLIGHT);
       const isThere = this.#waitFor(from, next.generation);
-      if (!isThere || (this.#isHeld && !this.#isHolding && !this.#holdBefore(next.base))) {
+      if (!isThere || (this.#isHeld && !this.#isHolding && !this.#holdBefore(next))) {
         this.#planAnew(next);
         return;
       }
@@ -390,11 +397,11 @@ export class Run {
   }
 
   /** Lets the readers of all pages wait for a base. False if one may have gone on past it: they wait then for another. */
-  #holdBefore(base: bigint): boolean {
+  #holdBefore({ base, generation }: Standing): boolean {
     this.#hold();
     const furthest = this.#furthest();
     if (furthest <= base) return true;
-    this.#keeper.wasLate(base, furthest);
+    this.#wasLate({ end: base, generation }, furthest);
     this.#counts.repeated++;
     return false;
   }

@@ -63,8 +63,8 @@ const OFFSETS = VIEWS.map(({ namespace: { monotonicNs, boottimeNs } }) =>
   ),
 );
 
-/** The writer is killed: thrown through its code, which is never entered again. */
-class Killed extends Error {}
+/** The writer is killed: thrown through its code, which is never entered again. One for all: a trace of calls is costly. */
+const KILLED = new Error('killed');
 
 /** What a history came to that no history may. */
 export class Violation extends Error {}
@@ -189,6 +189,8 @@ export class History {
   #run: Run | null = null;
   #isDead = true;
   #isStepping = false;
+  /** Whether readers look between stores too, and often in sleeps: about the time at which something happens. */
+  #isWatched = true;
   /** So many points and stores there were since the step began, and at which something is to happen. */
   #points = 0;
   #stores = 0;
@@ -270,7 +272,7 @@ export class History {
 
   /** Where something may happen: between any two things that a writer does. */
   point(): void {
-    if (this.#isDead) throw new Killed();
+    if (this.#isDead) throw KILLED;
     if (++this.#points === this.#moveAt) {
       this.#moveAt = -1;
       this.#move();
@@ -317,13 +319,13 @@ export class History {
   #take(page: number, at: number, value: bigint): void {
     if (++this.#stores === this.#killAt) {
       this.#isDead = true;
-      throw new Killed();
+      throw KILLED;
     }
     const { words } = this.#shared[page] as Mapped;
     words[at] = value;
     this.pass(this.#perStore);
     this.point();
-    if (this.#stores % this.#lookEvery === 0) this.#look(page);
+    if (this.#isWatched && this.#stores % this.#lookEvery === 0) this.#look(page);
   }
 
   /** Remembers what a standing is to be held against. */
@@ -433,7 +435,7 @@ export class History {
       const isLast = life === lives - 1;
       if (this.#begin(!isLast || life === 0 ? 20 : 0)) {
         const steps = this.#below(6);
-        for (let step = 0; step < steps && this.#step(); step++);
+        for (let step = 0; step < steps && this.#step(); step++) this.#isWatched = step < 1;
         if (!isLast && !this.#isDead) {
           this.#arm();
           for (let step = 0; step < 3 && this.#step(); step++);
@@ -445,7 +447,10 @@ export class History {
     this.#killAt = -1;
     this.#moveAt = -1;
     if (this.#isDead) this.#begin(0);
-    for (let step = 0; step < 6; step++) this.#step();
+    for (let step = 0; step < 5; step++) {
+      this.#step();
+      this.#isWatched = step < 2;
+    }
   }
 
   /** A writer on what there is. False if it was killed before it had begun. */
@@ -456,6 +461,7 @@ export class History {
     this.#aliveSince = this.#elapsed;
     this.#changes = [];
     this.#isTakingOver = true;
+    this.#isWatched = true;
     if (this.#chance(percentKilled)) this.#killAt = this.#stores + 1 + this.#below(60 * this.#count);
     if (this.#isTold && this.#chance(percentKilled)) this.#moveAt = this.#points + 1 + this.#below(12);
     this.#say(`a writer begins${isSuccessor ? ' after another' : ''}`);
@@ -474,6 +480,7 @@ export class History {
 
   /** Decides what is to happen within the next steps. */
   #arm(): void {
+    this.#isWatched = true;
     const isMove = this.#isTold && this.#chance(60);
     // As many as a step has: two updates of each page, and the readings of the counter and the source between.
     const stores = 60 * this.#count;
@@ -524,7 +531,7 @@ export class History {
     try {
       act();
     } catch (error) {
-      if (!(error instanceof Killed)) throw error;
+      if (error !== KILLED) throw error;
       this.happened.killed++;
       this.#say(`killed at store ${this.#stores}`);
     }
@@ -534,7 +541,7 @@ export class History {
     let left = BigInt(Math.ceil(Math.min(ms, 1e12) * (HZ / 1000)));
     this.#lookAll();
     while (left > 0n) {
-      const part = BigInt(this.#below(3_000_000) + 1);
+      const part = BigInt(this.#below(this.#isWatched ? 5_000_000 : 12_000_000) + 1);
       const passed = part < left ? part : left;
       this.pass(passed);
       left -= passed;
