@@ -1,27 +1,11 @@
-import { describe, expect, test } from 'vitest';
-import { type Happened, History, Violation } from './history.js';
+import { expect, test } from 'vitest';
+import { ONE_SEED, playHalf } from './histories-support.js';
 
-const COUNT = Number(process.env['LATCHCLOCK_HISTORY_COUNT'] ?? 10_000);
-const SEED = BigInt(process.env['LATCHCLOCK_HISTORY_SEED'] ?? 0);
-
-test('histories', () => {
-  const total: Record<string, number> = {};
-  const bad: string[] = [];
-  const kinds = new Map<string, number>();
-  for (let at = 0; at < COUNT; at++) {
-    const history = new History(SEED + BigInt(at));
-    try {
-      history.play();
-    } catch (error) {
-      if (!(error instanceof Violation)) throw error;
-      const kind = error.message.replace(/\d+/g, 'N').slice(0, 60) + ' ' + history.protocol;
-      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-      if (bad.length < 6 && (kinds.get(kind) ?? 0) < 3)
-        bad.push(`seed ${history.seed}: ${error.message}\n  ${history.trace.join('\n  ')}`);
-    }
-    for (const [k, v] of Object.entries(history.happened)) total[k] = (total[k] ?? 0) + v;
-  }
-  console.log(total, kinds, process.cpuUsage());
-  console.log(bad.join('\n'));
-  expect(kinds.size).toBe(0);
+test('histories with even seeds: no clock of any page goes back in a generation or is outside its bound, and values come again, wherever writers are killed and the counter moves', {
+  timeout: 240_000,
+}, () => {
+  const { wrong, happened } = playHalf(0);
+  expect(wrong).toEqual([]);
+  if (ONE_SEED !== undefined) return; // All of it has happened, or this has shown nothing.
+  for (const [kind, count] of Object.entries(happened)) expect(count, kind).toBeGreaterThan(20);
 });

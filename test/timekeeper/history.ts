@@ -189,6 +189,8 @@ export class History {
   #run: Run | null = null;
   #isDead = true;
   #isStepping = false;
+  #stepsSinceMove = 9;
+  #isMortal = true;
   /** Whether readers look between stores too, and often in sleeps: about the time at which something happens. */
   #isWatched = true;
   /** So many points and stores there were since the step began, and at which something is to happen. */
@@ -201,7 +203,12 @@ export class History {
   #aliveSince = 0n;
   readonly #valueAt: bigint[];
   #generation = 1n;
-  readonly #most: (bigint | null)[] = OWN_CLOCKS.map(() => null);
+  /** The largest values that each page gave in this generation, and of those that the pages of the writer gave. */
+  readonly #most: (bigint | null)[][] = VIEWS.map(() => OWN_CLOCKS.map(() => null));
+  readonly #mostOfAll: (bigint | null)[] = OWN_CLOCKS.map(() => null);
+  /** The pages of the writer, by their places; and whether they were those of the writer before it. */
+  #places: readonly number[] = [];
+  #isOrdered = true;
   #jumpedNs = 0n;
   #changes: RateChange[] = [];
   /** What the standings of a base and a tag are held against; more than one where a successor made them of a dead writer's. */
@@ -216,7 +223,7 @@ export class History {
     this.protocol = this.#one(PROTOCOLS);
     this.#isTold = this.#chance(75);
     this.#isFree = this.#chance(30);
-    this.#count = this.#one([1, 1, 2, 2, 5]);
+    this.#count = this.#one([1, 2, 2, 5]);
     const { shared, own } = emptyPages(this.protocol, this.#isTold);
     this.#shared = shared.slice(0, this.#count);
     this.#own = own.slice(0, this.#count);
@@ -297,6 +304,7 @@ export class History {
   ): void {
     if (this.#isDead) return;
     const page = this.#own.findIndex((own) => own.page.memory === memory);
+    if (!this.#places.includes(page)) throw new Error("a page is written that is not the timekeeper's");
     const { words: own } = this.#own[page] as Mapped;
     const found = own[COUNT] as bigint;
     native.publishClockPage(memory, protocol, words, keep, atOnce, keptFirst);
@@ -359,7 +367,7 @@ export class History {
     if (end !== ReadEnd.value) {
       this.happened.refusals++;
       const since = [this.#valueAt[page] as bigint, this.#aliveSince].reduce((a, b) => (a > b ? a : b));
-      if (!this.#isDead && this.#elapsed - since > MOST_LAPSE)
+      if (!this.#isDead && this.#places.includes(page) && this.#elapsed - since > MOST_LAPSE)
         this.#fail(`page ${page} has no value for ${(this.#elapsed - since) / MS} ms: end ${end}`);
       return;
     }
@@ -368,10 +376,13 @@ export class History {
     const offsets = OFFSETS[page] as bigint[];
     for (let clock = 0; clock < OWN_CLOCKS.length; clock++) {
       const ns = (words[3 + clock] as bigint) - (offsets[clock] as bigint);
-      const most = this.#most[clock] as bigint | null;
+      const own = this.#most[page] as (bigint | null)[];
+      const isOfAll = this.#isOrdered && this.#places.includes(page);
+      const most = (isOfAll ? this.#mostOfAll : own)[clock] ?? null;
       if (most !== null && ns < most)
         this.#fail(`${OWN_CLOCKS[clock]} of page ${page} is back by ${most - ns} ns`);
-      this.#most[clock] = ns;
+      own[clock] = ns;
+      if (isOfAll) this.#mostOfAll[clock] = ns;
     }
     this.#judge(page, cycles, words, this.#standingOf(shared, cycles));
   }
@@ -433,7 +444,8 @@ export class History {
     const lives = 1 + this.#below(4);
     for (let life = 0; life < lives; life++) {
       const isLast = life === lives - 1;
-      if (this.#begin(!isLast || life === 0 ? 20 : 0)) {
+      this.#isMortal = !isLast;
+      if (this.#begin(isLast ? 0 : 30)) {
         const steps = this.#below(6);
         for (let step = 0; step < steps && this.#step(); step++) this.#isWatched = step < 1;
         if (!isLast && !this.#isDead) {
@@ -462,20 +474,42 @@ export class History {
     this.#changes = [];
     this.#isTakingOver = true;
     this.#isWatched = true;
-    if (this.#chance(percentKilled)) this.#killAt = this.#stores + 1 + this.#below(60 * this.#count);
+    this.#choosePages();
+    if (this.#chance(percentKilled)) this.#killAt = this.#stores + 1 + this.#below(90 * this.#count);
     if (this.#isTold && this.#chance(percentKilled)) this.#moveAt = this.#points + 1 + this.#below(12);
     this.#say(`a writer begins${isSuccessor ? ' after another' : ''}`);
     if (isSuccessor) this.happened.succeeded++;
     const was = this.happened.killed;
     this.#attempt(() => {
-      this.#run = new Run(this.#options);
+      const pages = this.#places.map((at) => this.#options.pages[at] as RunOptions['pages'][number]);
+      this.#run = new Run({ ...this.#options, pages });
     });
     this.#isTakingOver = false;
+    if (!this.#isDead) this.#unite();
     this.happened.killedInTakeover += this.happened.killed - was;
     if (this.#isDead) return false;
     this.#killAt = -1;
     this.#sleep(0);
     return true;
+  }
+
+  /** Most writers have all pages; some have others than the writer before them. */
+  #choosePages(): void {
+    const all = this.#shared.map((_, at) => at);
+    const some = all.filter(() => this.#chance(60));
+    const places = some.length > 0 && this.#chance(20) ? some : all;
+    this.#isOrdered &&= this.#places.length === 0 || this.#places.join() === places.join();
+    this.#places = places;
+  }
+
+  /** From now on the pages of the writer are all as one, whoever wrote them before. */
+  #unite(): void {
+    if (this.#isOrdered) return;
+    for (const clock of OWN_CLOCKS.keys()) {
+      const given = this.#places.flatMap((at) => this.#most[at]?.[clock] ?? []);
+      this.#mostOfAll[clock] = given.length === 0 ? null : given.reduce((a, b) => (a > b ? a : b));
+    }
+    this.#isOrdered = true;
   }
 
   /** Decides what is to happen within the next steps. */
@@ -484,7 +518,7 @@ export class History {
     const isMove = this.#isTold && this.#chance(60);
     // As many as a step has: two updates of each page, and the readings of the counter and the source between.
     const stores = 60 * this.#count;
-    if (isMove) this.#moveAt = this.#points + 1 + this.#below(stores + 12);
+    if (isMove) this.#moveAt = this.#points + 1 + this.#below(this.#chance(50) ? 12 : stores + 12);
     // With a move soon after it, if there is one: what the writer has done in the new generation, or has not.
     if (!isMove || this.#chance(60))
       this.#killAt = this.#stores + 1 + this.#below(isMove ? 3 * stores : stores);
@@ -502,6 +536,9 @@ export class History {
     });
     this.#isStepping = false;
     if (this.#isDead) return false;
+    // All that it has published in a new generation is one standing, or two.
+    if (++this.#stepsSinceMove <= 2 && this.#isMortal && this.#chance(35)) this.#kill('just after a move');
+    if (this.#isDead) return false;
     this.#sleep(ms);
     return true;
   }
@@ -511,7 +548,7 @@ export class History {
     if (!this.#chance(15)) return;
     const run = this.#run as Run;
     if (this.#chance(50) || !this.#isFree || this.#changes.length > 0) {
-      run.setPreference(this.#below(this.#count), this.#one(['sane', 'smeared']));
+      run.setPreference(this.#below(this.#places.length), this.#one(['sane', 'smeared']));
       return;
     }
     const tick = this.#source.cycles + 60n * MS + BigInt(this.#below(60_000_000));
@@ -594,11 +631,12 @@ export class History {
     for (const { words } of [...this.#shared, ...this.#own]) words[GENERATION] = this.#generation;
     this.#jump(this.#one([0n, 0n, 40_000n, 50_000_000n, -50_000_000n]));
     this.#source.setRate(this.#rate());
-    this.#most.fill(null);
+    for (const of of [...this.#most, this.#mostOfAll]) of.fill(null);
     this.#aliveSince = this.#elapsed;
     // What its owner changed in the old generation, a timekeeper that begins anew does not have any longer.
     this.#changes = [];
     this.#earlier = [];
+    this.#stepsSinceMove = 0;
     this.happened.moved++;
     if (this.#isStepping) this.happened.movedInStep++;
     this.#say(`the counter moves from ${cycles} to ${to}: generation ${this.#generation}`);
