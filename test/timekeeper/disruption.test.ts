@@ -71,8 +71,8 @@ describe.each(PROTOCOLS)(
             move(to);
             moved++;
           };
-          for (let step = 0; left > 0 && step < 40; step++) sleep(run.step());
-          for (let step = 0; step < 3; step++) {
+          // Up to the step in which it is moved, and three more.
+          for (let after = 0; after < 4; after += left > 0 ? 0 : 1) {
             const ms = run.step();
             expect(ms).toBeLessThanOrEqual(UPDATE_MS);
             sleep(ms);

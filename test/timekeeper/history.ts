@@ -489,7 +489,8 @@ export class History {
     this.happened.killedInTakeover += this.happened.killed - was;
     if (this.#isDead) return false;
     this.#killAt = -1;
-    this.#sleep(0);
+    // It may be late for its first step, as for any other.
+    this.#sleep(this.#chance(40) ? this.#below(8_000) / 1000 : 0);
     return true;
   }
 
