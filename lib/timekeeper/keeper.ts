@@ -186,7 +186,8 @@ export class Keeper {
     const isOther = sample.generation !== (before.next ?? before.current).generation;
     const { next } = before;
     // One of another generation than the standing before it is all that says where clocks stood in its own.
-    const holds = next !== null && (isOther ? next.generation !== before.current.generation : next.base <= now);
+    const holds =
+      next !== null && (isOther ? next.generation !== before.current.generation : next.base <= now);
     const settled = holds ? { ...before, current: next, next: null, givenUpTo: next.end } : before;
     // A reading of the counter as it was names no instant any longer.
     if (isOther) this.#schedule.dropReadings();

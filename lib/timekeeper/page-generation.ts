@@ -22,8 +22,11 @@ export function withGenerationOf({ bytes }: WritableClockPage, source: TimeSourc
   );
   const at = CLOCK_PAGE_OFFSETS.generation / BigInt64Array.BYTES_PER_ELEMENT;
   const generation = (): bigint => wrapU64(Atomics.load(words, at));
+  let started = generation();
   const sampleWithin = (before: bigint): SourceSample | null => {
     try {
+      if (before !== started) source.restart?.();
+      started = before;
       const sample = source.sample();
       return generation() === before ? { ...sample, generation: before } : null;
     } catch (error) {

@@ -630,7 +630,9 @@ TEST("two-window: a writer keeps the only copy offered, else the one that starts
   }
 }
 
-TEST("two-window: of two copies a writer keeps the one of the page's generation, wherever the counter was moved") {
+TEST(
+    "two-window: of two copies a writer keeps the one of the page's generation, wherever the counter was "
+    "moved") {
   for (const uint8_t source : {uint8_t{0}, clock_page::kGenerationInPage, uint8_t{2}}) {
     for (const uint64_t later : {uint64_t{0}, uint64_t{1}}) {
       for (const uint64_t moved : {uint64_t{0}, uint64_t{1}}) {

@@ -26,6 +26,7 @@ class Succession {
     this.source = new RunningSource({ cycles: 10n ** 15n, monotonicNs: 10n ** 15n, isFree });
     this.pages = Array.from({ length: pages }, () => pageFor(protocol));
     this.#most = this.pages.map(() => 0n);
+    this.source.pace = () => 9_000n;
     this.source.watch = () => this.look();
   }
 
