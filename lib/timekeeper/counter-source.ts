@@ -30,12 +30,27 @@ class CounterSource implements TimeSource {
   readonly isFree = true;
   readonly hz: number;
   readonly #host: Host;
-  readonly #first: SourceSample;
+  readonly #start: TimeSource;
+  readonly #givenHz: number | null;
+  readonly #driftPpt: bigint;
+  #first: SourceSample;
 
   constructor(host: Host, start: TimeSource, hz: number | null, driftPpt: bigint) {
     this.#host = host;
+    this.#start = start;
     this.hz = hz ?? start.hz;
-    const first = start.sample();
+    this.#givenHz = hz;
+    this.#driftPpt = driftPpt;
+    this.#first = this.#begun();
+  }
+
+  restart(): void {
+    this.#first = this.#begun();
+  }
+
+  #begun(): SourceSample {
+    const hz = this.#givenHz;
+    const first = this.#start.sample();
     const mult =
       hz === null
         ? rescaled(first.raw.mult, first.raw.shift, SHIFT)
@@ -46,11 +61,11 @@ class CounterSource implements TimeSource {
       mult,
       shift: SHIFT,
     });
-    this.#first = {
+    return {
       ...first,
       monotonic: from(first.monotonic),
       raw: from(first.raw),
-      driftPpt,
+      driftPpt: this.#driftPpt,
       generation: 0n,
     };
   }

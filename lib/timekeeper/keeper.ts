@@ -183,11 +183,14 @@ export class Keeper {
     const sample = this.#rescaled(said);
     const before = this.#progress ?? this.#adopted(sample);
     if (before === null) return this.#first(sample, now, lead, steer);
-    const settled =
-      before.next !== null && before.next.base <= now
-        ? { ...before, current: before.next, next: null, givenUpTo: before.next.end }
-        : before;
-    const isOther = sample.generation !== settled.current.generation;
+    const isOther = sample.generation !== (before.next ?? before.current).generation;
+    const { next } = before;
+    // One of another generation than the standing before it is all that says where clocks stood in its own.
+    const holds =
+      next !== null && (isOther ? next.generation !== before.current.generation : next.base <= now);
+    const settled = holds ? { ...before, current: next, next: null, givenUpTo: next.end } : before;
+    // A reading of the counter as it was names no instant any longer.
+    if (isOther) this.#schedule.dropReadings();
     // A standing that waits for its base may be in the page already: it is the one that follows, gap or none.
     const isLate = settled.next === null && now >= settled.current.end;
     if (!isOther) this.#check(settled.sample, sample, isLate);
@@ -239,15 +242,22 @@ export class Keeper {
 
   /** Where a dead writer would go on, if two standings of it are offered: readers need the one, and then the other. */
   #adopted(sample: SourceSample): Progress | null {
-    const { previous, offered = null } = this.#options;
+    const { offered = null } = this.#options;
+    const previous = this.#previousIn(sample.generation);
     if (previous === null || offered === null) return null;
     this.#refuseAhead(offered, offered.base, sample.monotonic, offered.base);
     this.#progress = { ...this.#begun(sample, previous), next: offered };
     return this.#progress;
   }
 
-  #first(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
+  /** What was left behind, as far as it is of this generation: the counter may have moved since it was found. */
+  #previousIn(generation: bigint): Standing | null {
     const { previous } = this.#options;
+    return previous?.generation === generation ? previous : null;
+  }
+
+  #first(sample: SourceSample, now: bigint, lead: bigint, steer: bigint): Plan | null {
+    const previous = this.#previousIn(sample.generation);
     const at = now + lead;
     const target = sample.monotonic;
     const progress = this.#begun(sample, previous ?? this.#emptyStanding(sample, at));
@@ -306,7 +316,7 @@ export class Keeper {
     // Nor does it of what readers got that went on past a window in which the machine slept.
     const slept = this.#options.readersGoOn && sample.boottimeOffsetNs !== before.sample.boottimeOffsetNs;
     const known = slept ? end : maxBigint(end, before.givenUpTo);
-    const given = isOther ? before.sample.cycles : known;
+    const given = isOther ? maxBigint(before.sample.cycles, before.current.base) : known;
     return this.#resume(before, sample, at, given, steer, false, [event]);
   }
 
@@ -320,7 +330,7 @@ export class Keeper {
     events: readonly KeeperEvent[],
   ): Plan {
     const { current } = before;
-    const free = before.free === null ? null : this.#freeAt(before, at, current).free;
+    const { free } = this.#freeAt(before, sample, at, current);
     const last = (slope: Slope): bigint => scaledAt(lineOf(current, slope), given);
     const shared = scaledAt(free?.line ?? sample.monotonic, at);
     const raw = scaledAt(sample.raw, at);
@@ -342,7 +352,7 @@ export class Keeper {
   ): Plan {
     const { shift, utc } = this.#options;
     const scale = BigInt(shift);
-    const made = this.#freeAt(before, at, plan.current);
+    const made = this.#freeAt(before, sample, at, plan.current);
     const { offsetNs, events: moves } = this.#taiOffset(before, sample, at, start.shared);
     const steps = made.due.map(({ change }) => (change.kind === 'step' ? change.byNs : 0n));
     const taiOffsetNs = steps.reduce((sum, byNs) => sum + byNs, offsetNs);
@@ -402,12 +412,19 @@ export class Keeper {
     return { ...plan, next, events, after };
   }
 
-  /** Changes of the schedule up to a reading, and what they make of a source that runs free. */
+  /**
+   * Changes of the schedule up to a reading, and what they make of a source that runs free. In another generation it starts
+   * anew from the source, and no line says yet what is due: the next update does.
+   */
   #freeAt(
     before: Progress,
+    sample: SourceSample,
     at: bigint,
     current: Standing,
   ): { free: FreeRun | null; due: { change: ScheduledChange; tick: bigint }[] } {
+    if (current.generation !== sample.generation) {
+      return { free: before.free === null ? null : freeRunOf(sample.monotonic), due: [] };
+    }
     const due = this.#schedule.due(at, taiLine(current));
     let { free } = before;
     if (free === null) return { free, due };

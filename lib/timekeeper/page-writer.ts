@@ -3,6 +3,7 @@ import type { WritableClockPage } from '../host/clock-page-memory.js';
 import { type Addon, ReaderProtocol } from '../native/addon.js';
 import {
   CLOCK_PAGE_OFFSETS,
+  COPY_OFFSETS,
   COPY_WORDS,
   type CopyImage,
   type CopyNumber,
@@ -12,7 +13,13 @@ import { imageOf, standingOf, withdrawn } from './image.js';
 import type { Standing } from './standing.js';
 import type { NamespaceOffsets } from './view.js';
 
-/** The copy that readers are sent to, or of two the one that starts later: see `TwoWindowKeep` in native/core. */
+/** Where the words of either copy lie, in words from the page's start, in the order in which they are stored. */
+const WORDS_AT = COPY_OFFSETS.map((offsets) => COPY_WORDS.map(({ field }) => offsets[field] / 8));
+
+/**
+ * The copy that readers are sent to, or of two the one of the page's generation; if both are, the one that starts later.
+ * See `TwoWindowKeep` in native/core.
+ */
 function keptCopy({ bytes, header }: WritableClockPage): CopyNumber {
   if (header.protocol === 'seqlock') return 0;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -20,8 +27,15 @@ function keptCopy({ bytes, header }: WritableClockPage): CopyNumber {
   const first = Number(count & 1n) as CopyNumber;
   if (header.protocol === 'latch' || (count & 2n) !== 0n) return first;
   const other: CopyNumber = first === 0 ? 1 : 0;
-  const base = (copy: CopyNumber): bigint => view.getBigUint64(CLOCK_PAGE_OFFSETS[`copy${copy}.base`], true);
-  return BigInt.asIntN(64, base(other) - base(first)) > 0n ? other : first;
+  const word = (copy: CopyNumber, field: 'base' | 'tag'): bigint =>
+    view.getBigUint64(COPY_OFFSETS[copy][field], true);
+  // Where one copy alone is of the generation of now, what the bases say of the other is of another counter.
+  if (header.generationSource === 'page' && word(first, 'tag') !== word(other, 'tag')) {
+    const generation = view.getBigUint64(CLOCK_PAGE_OFFSETS.generation, true);
+    if (word(first, 'tag') === generation) return first;
+    if (word(other, 'tag') === generation) return other;
+  }
+  return BigInt.asIntN(64, word(other, 'base') - word(first, 'base')) > 0n ? other : first;
 }
 
 /** One page of a timekeeper, which writes standings to it as the page's protocol wants it. */
@@ -30,7 +44,7 @@ export class PageWriter {
   readonly #page: WritableClockPage;
   readonly #index: number;
   readonly #namespace: NamespaceOffsets;
-  readonly #countWord: BigUint64Array;
+  readonly #pageWords: BigUint64Array;
   readonly #words = new BigInt64Array(COPY_WORDS.length);
   /** The copy with what was published last. */
   #latest: CopyNumber;
@@ -42,19 +56,24 @@ export class PageWriter {
     this.#page = page;
     this.#index = index;
     this.#namespace = namespace;
-    const { buffer, byteOffset } = page.bytes;
-    this.#countWord = new BigUint64Array(buffer, byteOffset + CLOCK_PAGE_OFFSETS.count, 1);
+    const { buffer, byteOffset, byteLength } = page.bytes;
+    this.#pageWords = new BigUint64Array(buffer, byteOffset, byteLength / BigUint64Array.BYTES_PER_ELEMENT);
     this.#latest = keptCopy(page);
   }
 
+  /** Whether the readers of a seqlock wait for what is published next. */
+  get isHeld(): boolean {
+    return this.#page.header.protocol === 'seqlock' && (this.#count() & 1n) === 1n;
+  }
+
   /**
-   * What another writer published last, for lines of `shift`; null where that is nothing, or, on a seqlock, half of something.
+   * What readers got last from another writer, for lines of `shift`; null where that is nothing. On a seqlock whose readers
+   * wait it is what was saved before they did.
    *
    * @throws LatchclockError `ERR_BAD_PAGE` where its words make no sense
    */
   found(shift: number): Standing | null {
-    const isTorn = this.#page.header.protocol === 'seqlock' && (this.#count() & 1n) === 1n;
-    return isTorn ? null : this.#standingIn(this.#latest, shift);
+    return this.#standingIn(this.isHeld ? 1 : this.#latest, shift);
   }
 
   /** What it had published before that, where readers are offered both; else null. Throws as {@link PageWriter.found}. */
@@ -78,9 +97,10 @@ export class PageWriter {
 
   /** Lets readers of a seqlock wait for what is published next. */
   hold(): void {
-    const count = this.#count();
     // Odd already after a hold that came too late, or a writer's death: its readers wait on.
-    if ((count & 1n) === 0n) Atomics.store(this.#countWord, 0, count + 1n);
+    if (this.isHeld) return;
+    this.#save();
+    Atomics.store(this.#pageWords, CLOCK_PAGE_OFFSETS.count / 8, this.#count() + 1n);
   }
 
   /** Refuses every reader from now on. */
@@ -97,7 +117,23 @@ export class PageWriter {
   }
 
   #count(): bigint {
-    return Atomics.load(this.#countWord, 0);
+    return Atomics.load(this.#pageWords, CLOCK_PAGE_OFFSETS.count / 8);
+  }
+
+  /**
+   * Saves what readers of a seqlock have in the copy that none of them looks at, before they are made to wait: the other
+   * one is about to be overwritten, and if the writer dies in that, nothing else says how far they came. While the count is
+   * even what is saved may be half of something, and is not looked at.
+   */
+  #save(): void {
+    const [from, to] = WORDS_AT as [number[], number[]];
+    for (const [word, at] of from.entries()) {
+      Atomics.store(this.#pageWords, to[word] as number, Atomics.load(this.#pageWords, at));
+    }
+  }
+
+  #kept(field: 'maxDelta' | 'tag'): bigint {
+    return Atomics.load(this.#pageWords, COPY_OFFSETS[this.#latest][field] / 8);
   }
 
   #standingIn(copy: CopyNumber, shift: number): Standing | null {
@@ -111,12 +147,15 @@ export class PageWriter {
   #publish(image: CopyImage, isAtOnce: boolean): void {
     for (const [at, { value }] of COPY_WORDS.entries()) this.#words[at] = BigInt.asIntN(64, value(image));
     const { memory, header } = this.#page;
+    if (header.protocol === 'seqlock' && !this.isHeld) this.#save();
+    // Readers would be sent to the kept copy first, where its window has the counter, and be refused for its generation.
+    const isOther = this.#kept('maxDelta') !== 0n && this.#kept('tag') !== image.tag;
     this.#addon.publishClockPage(
       memory,
       ReaderProtocol[header.protocol],
       this.#words,
       this.#latest,
-      isAtOnce,
+      isAtOnce || isOther,
       true,
     );
     if (memory.isLost()) {

@@ -3,6 +3,7 @@ import type { WritableClockPage } from '../host/clock-page-memory.js';
 import type { Addon } from '../native/addon.js';
 import type { LeapTimeline } from '../smear/leap.js';
 import type { SmearPolicy } from '../smear/policy.js';
+import { maxBigint, minBigint } from '../units.js';
 import type { KeeperEvent } from './events.js';
 import { boundNsAt, Keeper, type Plan, shiftFor } from './keeper.js';
 import { scaledAt } from './line.js';
@@ -10,6 +11,7 @@ import { PageWriter } from './page-writer.js';
 import type { ScheduledChange } from './schedule.js';
 import type { SourceSample, TimeSource } from './source.js';
 import type { Standing } from './standing.js';
+import { takeOver } from './takeover.js';
 import { tableOffsetSeconds, UtcScale } from './utc-scale.js';
 import type { RealtimePreference, View } from './view.js';
 
@@ -17,7 +19,7 @@ import type { RealtimePreference, View } from './view.js';
 export interface RunOptions {
   readonly addon: Addon;
   readonly source: TimeSource;
-  /** At least one, all of one protocol; the first is the one from which a dead writer is taken over. */
+  /** At least one, all of one protocol. */
   readonly pages: readonly { readonly page: WritableClockPage; readonly view: View }[];
   /** TAI - UTC, with leap seconds that are only supposed. */
   readonly timeline: LeapTimeline;
@@ -56,6 +58,8 @@ export const CORNER_LEAD_MS = 50;
 const LEAD_US = 1000;
 /** How long before a base a writer that cannot offer two standings is called: it then waits for it without sleeping. */
 const SPIN_MS = 1.5;
+/** What a step waits for without sleeping, at the most: that, and the lead of an update that was made again twice. */
+const MOST_WAIT_MS = SPIN_MS + (4 * LEAD_US) / 1000;
 /**
  * A reader's second load of the count may execute before its counter is read, by what a CPU holds in flight: so much, in
  * cycles, an end must lie ahead of its publication.
@@ -64,8 +68,8 @@ const IN_FLIGHT = 4096n;
 /** How long before a base a seqlock's readers are made to wait: code that sleeps between updates is slow, up to 70 us seen. */
 const HELD_BEFORE_US = 100;
 const MOST_TRIES = 10;
-/** Turns of a wait, each a reading of the counter: a tenth of a second or more. */
-const MOST_TURNS = 1 << 20;
+/** A base that the counter will not reach for so long is of another boot. */
+const FOREIGN_MS = 60_000;
 
 function bad(what: string, todo: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, { where: 'timekeeper', todo });
@@ -89,6 +93,8 @@ export class Run {
   readonly #fence = new Int32Array(1);
   /** Published but for its last part, for which the base must come. */
   #held: Plan | null = null;
+  /** When the next step is due, cycles: by the counter as it was when that was said, and its generation. */
+  #due = { cycles: 0n, said: 0n, generation: 0n };
   /** Whether a seqlock's readers wait now. */
   #isHolding = false;
   #isOver = false;
@@ -130,12 +136,24 @@ export class Run {
     const sample = source.sample();
     const unixNs = (sample.monotonic.scaledNs >> BigInt(sample.monotonic.shift)) + sample.realtimeOffsetNs;
     const preferences = pages.map(({ view }) => view.preference);
-    const { previous, offered } = this.#found(shift, sample, preferences);
+    const window = this.#cycles(windowMs);
+    const { previous, offered } = takeOver({
+      writers: this.#writers,
+      shift,
+      generation: sample.generation,
+      preferences,
+      readersGoOn: this.#isHeld,
+      foreignFrom: sample.cycles + this.#cycles(FOREIGN_MS),
+      window,
+      lead: this.#cycles(LEAD_US / 1000),
+      counter: () => source.counter(),
+      furthest: () => this.#furthest(),
+    });
     this.#keeper = new Keeper({
       shift,
       utc,
       isFree: source.isFree,
-      window: this.#cycles(windowMs),
+      window,
       cornerLead: this.#cycles(Math.min(CORNER_LEAD_MS, windowMs / 4)),
       taiOffsetSeconds: tableOffsetSeconds(timeline, unixNs),
       preferences,
@@ -148,26 +166,43 @@ export class Run {
   }
 
   /**
-   * One update.
+   * One update, or a part of one. It may be called before it is due.
    *
-   * @returns ms until the next one is due, 0 or more
+   * @returns {@link msUntilDue}
    * @throws LatchclockError `ERR_SOURCE` where the source stopped, jumped or went back, `ERR_BAD_PAGE` where a page was cut
    *   short; readers of all pages are refused from then on, and the run is over
    */
   step(): number {
-    if (this.#isOver) throw bad('the timekeeper has ended', 'start another one');
-    try {
-      return this.#held === null ? this.#update(this.#source.sample()) : this.#finish(this.#held);
-    } catch (error) {
-      this.#isOver = true;
-      for (const writer of this.#writers) writer.withdraw();
-      throw error;
-    }
+    return this.#orWithdrawn(() => {
+      const held = this.#held;
+      if (held === null || this.#hasMoved()) this.#update(this.#source.sample());
+      else this.#finish(held);
+      return this.#msUntilDue();
+    });
   }
 
-  /** Schedules a change. Throws LatchclockError `ERR_SCHEDULE` where it cannot be, `ERR_BAD_ARGUMENT` for no such page. */
+  /**
+   * How long until the next step is due, ms: 0 to the time between two updates. It is due at once if the counter or its
+   * generation was moved since the last one. Whoever sleeps so long asks again afterwards: what is due later than that is
+   * not waited for in one sleep. Throws as {@link step}.
+   */
+  msUntilDue(): number {
+    return this.#orWithdrawn(() => this.#msUntilDue());
+  }
+
+  /**
+   * Schedules a change. Throws LatchclockError `ERR_SCHEDULE` where it cannot be, `ERR_BAD_ARGUMENT` for no such page, and
+   * what {@link step} throws: where the counter was moved just now, an update comes first.
+   */
   schedule(change: ScheduledChange): void {
     if (change.kind === 'preference') this.#checkPage(change.page);
+    if (this.#hasMoved()) this.step();
+    if (this.#hasMoved()) {
+      throw new LatchclockError('ERR_SCHEDULE', 'the counter was moved: no line says yet when that will be', {
+        where: change.kind,
+        todo: "schedule it again after the event 'disrupted'",
+      });
+    }
     this.#keeper.add(change, this.#source.counter());
   }
 
@@ -193,31 +228,6 @@ export class Run {
     this.#isOver = true;
   }
 
-  /** What a dead writer left that is still to be reckoned with, on all pages alike. */
-  #found(
-    shift: number,
-    { cycles, generation }: SourceSample,
-    preferences: readonly RealtimePreference[],
-  ): { previous: Standing | null; offered: Standing | null } {
-    const found = this.#writers.map((writer) => writer.found(shift));
-    const [latest, earlier] = [found[0], this.#writers[0]?.foundBeside(shift)].map((standing) =>
-      standing == null ? null : { ...standing, preferences },
-    );
-    // A base that the counter will not reach for a minute is of another boot: nobody reads by it. Nor does the counter of
-    // another generation say anything of it.
-    const isForeign =
-      latest == null || latest.base > cycles + this.#cycles(60_000) || latest.generation !== generation;
-    if (isForeign) return { previous: null, offered: null };
-    if (earlier == null || latest.base <= this.#source.counter()) return { previous: latest, offered: null };
-    // It may have died before it came to this page.
-    for (const [at, writer] of this.#writers.entries()) {
-      if (found[at]?.base === latest.base) continue;
-      writer.revise(earlier);
-      writer.offer(latest);
-    }
-    return { previous: earlier, offered: latest };
-  }
-
   #checkPage(page: number): void {
     if (Number.isInteger(page) && page >= 0 && page < this.#writers.length) return;
     throw bad(`there is no page ${page}`, `give 0 to ${this.#writers.length - 1}`);
@@ -227,40 +237,87 @@ export class Run {
     return BigInt(Math.round((this.#source.hz / 1000) * ms));
   }
 
-  /** Waits for a reading that is near; not for ever, since a counter can be moved back. */
-  #waitFor(cycles: bigint): void {
-    for (let turn = 0; turn < MOST_TURNS && this.#source.counter() < cycles; turn++);
+  #msUntilDue(): number {
+    return this.#hasMoved() ? 0 : Math.min(this.#updateMs, this.#msUntil(this.#due.cycles));
+  }
+
+  /** `act()`; if that fails the run is over, and no reader has a value any longer. */
+  #orWithdrawn<T>(act: () => T): T {
+    if (this.#isOver) throw bad('the timekeeper has ended', 'start another one');
+    try {
+      return act();
+    } catch (error) {
+      this.#isOver = true;
+      for (const writer of this.#writers) writer.withdraw();
+      throw error;
+    }
+  }
+
+  /** Whether the counter's meaning is another than when it was last said what is due, or it is behind where it was. */
+  #hasMoved(): boolean {
+    return this.#isOther(this.#due.generation) || this.#source.counter() < this.#due.said;
+  }
+
+  #isOther(generation: bigint): boolean {
+    return this.#source.generation !== undefined && this.#source.generation() !== generation;
+  }
+
+  #setDue(cycles: bigint, generation: bigint): void {
+    this.#due = { cycles, said: this.#source.counter(), generation };
+  }
+
+  /**
+   * Waits for a reading that is near, in a generation. False if it will not come: the counter was moved meanwhile, or it
+   * is farther away than a step ever waits for.
+   */
+  #waitFor(cycles: bigint, generation: bigint): boolean {
+    const most = this.#cycles(MOST_WAIT_MS);
+    for (let last = this.#source.counter(); last < cycles; ) {
+      const now = this.#source.counter();
+      if (now < last || cycles - now > most || this.#isOther(generation)) return false;
+      last = now;
+    }
+    return !this.#isOther(generation);
   }
 
   #msUntil(cycles: bigint): number {
     return Math.max(0, (Number(cycles - this.#source.counter()) / this.#source.hz) * 1000);
   }
 
-  #update(sample: SourceSample): number {
+  #update(first: SourceSample): void {
+    let sample = first;
     this.#judge(sample);
-    // A sample without an error of its own is followed at once, a noisy one slowly.
-    const steer = this.#cycles(this.#updateMs * (sample.boundNs === 0n ? 2 : 25));
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       // While readers wait nothing can come too late, once it is past what they may have read before.
       const lead = this.#isHolding ? 2n * IN_FLIGHT : this.#cycles((LEAD_US / 1000) * 2 ** tries);
-      const plan = this.#keeper.plan(sample, this.#source.counter(), lead, steer);
+      const now = this.#source.counter();
+      if (this.#isOther(sample.generation) || now < sample.cycles) {
+        // Of the counter of then the sample says something, and nothing of the one of now.
+        sample = this.#source.sample();
+        continue;
+      }
+      // A sample without an error of its own is followed at once, a noisy one slowly.
+      const steer = this.#cycles(this.#updateMs * (sample.boundNs === 0n ? 2 : 25));
+      const plan = this.#keeper.plan(sample, now, lead, steer);
       if (plan === null) {
         const waiting = this.#keeper.standings.at(-1) as Standing;
-        return this.#msUntil(waiting.base);
+        this.#setDue(waiting.base, sample.generation);
+        return;
       }
       if (this.#isHeld && !plan.touches && !this.#isHolding) {
-        this.#holdPastEnd();
+        this.#holdPastEnd(sample.generation);
         continue;
       }
       if (plan.revised !== null && !this.#revise(plan.revised)) {
-        this.#keeper.wasLate(plan.revised.end, this.#furthest());
+        this.#wasLate(plan.revised, this.#furthest());
         this.#counts.repeated++;
         continue;
       }
-      return this.#finish(plan);
+      this.#finish(plan);
+      return;
     }
     // Never in time: the next update finds the window ended, and starts anew.
-    return 0;
+    this.#setDue(sample.cycles, sample.generation);
   }
 
   /** Moves the end of the standing that holds. False if it was not ahead any longer once all readers saw it. */
@@ -279,11 +336,18 @@ export class Run {
   }
 
   /** Lets readers wait who would go on past a window that has ended: how far they came is known then. */
-  #holdPastEnd(): void {
+  #holdPastEnd(generation: bigint): void {
     this.#hold();
     const furthest = this.#furthest();
-    const standing = this.#keeper.standings.findLast(({ base }) => base <= furthest);
-    if (standing !== undefined) this.#keeper.wasLate(standing.end, furthest);
+    const standing = this.#keeper.standings.findLast(
+      (of) => of.generation === generation && of.base <= furthest,
+    );
+    if (standing !== undefined) this.#wasLate(standing, furthest);
+  }
+
+  /** That readers may have gone on by a standing up to a reading, unless that is one of another generation. */
+  #wasLate({ end, generation }: Pick<Standing, 'end' | 'generation'>, furthest: bigint): void {
+    if (!this.#isOther(generation)) this.#keeper.wasLate(end, furthest);
   }
 
   #hold(): void {
@@ -292,19 +356,27 @@ export class Run {
   }
 
   /** Publishes the standing that follows, where two can be offered at once; else when its base comes. */
-  #finish(plan: Plan): number {
+  #finish(plan: Plan): void {
     const { next } = plan;
     this.#held = null;
     if (!this.#isBeside && plan.touches) {
       if (this.#msUntil(next.base) > SPIN_MS) {
         this.#held = plan;
-        return this.#msUntil(next.base) - SPIN_MS / 2;
+        this.#setDue(next.base - this.#cycles(SPIN_MS / 2), next.generation);
+        return;
       }
-      this.#waitFor(next.base - (this.#isHeld ? this.#cycles(HELD_BEFORE_US / 1000) : IN_FLIGHT));
-      if (this.#isHeld && !this.#isHolding && !this.#holdBefore(next.base)) return 0;
+      const from = next.base - (this.#isHeld ? this.#cycles(HELD_BEFORE_US / 1000) : IN_FLIGHT);
+      const isThere = this.#waitFor(from, next.generation);
+      if (!isThere || (this.#isHeld && !this.#isHolding && !this.#holdBefore(next))) {
+        this.#planAnew(next);
+        return;
+      }
     }
     // A seqlock's readers take a counter before the base for the base.
-    if (this.#isHeld) this.#waitFor(next.base);
+    if (this.#isHeld && !this.#waitFor(next.base, next.generation)) {
+      this.#planAnew(next);
+      return;
+    }
     for (const writer of this.#writers) writer.offer(next);
     this.#isHolding = false;
     this.#keeper.commit(plan);
@@ -314,24 +386,30 @@ export class Run {
       this.#options.onEvent?.(event);
     }
     // Where it ends soon, its own successor is due as soon as it has begun.
-    const usual = Math.min(this.#updateMs, this.#msUntil(next.end) - CORNER_LEAD_MS);
-    return Math.max(this.#msUntil(next.base), usual);
+    const now = this.#source.counter();
+    const usual = minBigint(now + this.#cycles(this.#updateMs), next.end - this.#cycles(CORNER_LEAD_MS));
+    this.#setDue(maxBigint(next.base, usual), next.generation);
+  }
+
+  /** Nothing came of a plan: the next step makes another one, at once. */
+  #planAnew({ generation }: Standing): void {
+    this.#setDue(this.#source.counter(), generation);
   }
 
   /** Lets the readers of all pages wait for a base. False if one may have gone on past it: they wait then for another. */
-  #holdBefore(base: bigint): boolean {
+  #holdBefore({ base, generation }: Standing): boolean {
     this.#hold();
     const furthest = this.#furthest();
     if (furthest <= base) return true;
-    this.#keeper.wasLate(base, furthest);
+    this.#wasLate({ end: base, generation }, furthest);
     this.#counts.repeated++;
     return false;
   }
 
   /** How far the clocks are from the source now. */
-  #judge({ cycles, monotonic }: SourceSample): void {
+  #judge({ cycles, monotonic, generation }: SourceSample): void {
     const standing = this.#keeper.standings.find(({ base, end }) => base <= cycles && cycles < end);
-    if (standing === undefined) return;
+    if (standing === undefined || standing.generation !== generation) return;
     const { base, shared, shift } = standing;
     const ours = scaledAt({ base, ...shared, shift }, cycles);
     const theirs = scaledAt(monotonic, cycles) << BigInt(shift - monotonic.shift);

@@ -134,6 +134,11 @@ export class Schedule {
       .toSorted((a, b) => (a.tick < b.tick ? -1 : a.tick > b.tick ? 1 : 0));
   }
 
+  /** Forgets changes that are to be made at readings of the counter, whose meaning is another. */
+  dropReadings(): void {
+    this.#changes = this.#changes.filter(({ at }) => !('cycles' in at));
+  }
+
   /** Forgets changes that have been made. */
   drop(made: readonly ScheduledChange[]): void {
     if (made.length > 0) this.#changes = this.#changes.filter((change) => !made.includes(change));

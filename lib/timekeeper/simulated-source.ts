@@ -58,6 +58,10 @@ export class SimulatedSource implements TimeSource {
     return this.#cycles;
   }
 
+  generation(): bigint {
+    return this.#generation;
+  }
+
   sample(): SourceSample {
     if (this.#broken !== null) throw new LatchclockError('ERR_SOURCE', this.#broken, { where: this.name });
     return {

@@ -39,4 +39,11 @@ export interface TimeSource {
   sample(): SourceSample;
   /** The counter now, cycles. */
   counter(): bigint;
+  /**
+   * Takes its start anew, where its lines hang on a reading of the counter that was made once: the counter's meaning has
+   * changed. Throws as {@link sample}.
+   */
+  restart?(): void;
+  /** The generation of the counter now, as samples have it. Left out where the source cannot tell. */
+  generation?(): bigint;
 }

@@ -101,16 +101,14 @@ function answer(run: Run): boolean {
 
 /** Keeps time until it is asked to stop. */
 function keep(run: Run): void {
-  for (let due = 0; ; ) {
+  for (;;) {
     // Loaded before the messages are: one that comes after them ends the sleep at once.
     const posted = Atomics.load(data.wake, 0);
     if (answer(run)) break;
-    let sleepMs = due - performance.now();
-    if (sleepMs <= 0) {
-      sleepMs = run.step();
-      due = performance.now() + sleepMs;
-    }
+    // Asked anew at each wake, whether it was time or an order that ended the sleep: the counter may have moved.
+    const sleepMs = run.msUntilDue();
     if (sleepMs > 0) Atomics.wait(data.wake, 0, posted, sleepMs);
+    else run.step();
   }
   run.stop();
 }

@@ -631,6 +631,36 @@ TEST("two-window: a writer keeps the only copy offered, else the one that starts
 }
 
 TEST(
+    "two-window: of two copies a writer keeps the one of the page's generation, wherever the counter was "
+    "moved") {
+  for (const uint8_t source : {uint8_t{0}, clock_page::kGenerationInPage, uint8_t{2}}) {
+    for (const uint64_t later : {uint64_t{0}, uint64_t{1}}) {
+      for (const uint64_t moved : {uint64_t{0}, uint64_t{1}}) {
+        OurPage page;
+        page.bytes()[clock_page::kGenerationSourceAt] = source;
+        StoreWord(page.bytes(), clock_page::kGenerationAt, 6);
+        for (const uint64_t copy : {uint64_t{0}, uint64_t{1}}) {
+          CopyImage image = ImageOf(copy, copy == later ? 2'000 : 1'000, 1'000);
+          image.tag = copy == moved ? 6 : 5;
+          StoreCopy(page.bytes(), copy, image);
+        }
+        for (const uint64_t first : {uint64_t{0}, uint64_t{1}}) {
+          page.SetCount(8 + first);
+          CHECK_EQ(TwoWindowKeep(page.bytes()), source == clock_page::kGenerationInPage ? moved : later);
+          // The only one offered is kept whatever its generation: readers may be sent to no other.
+          page.SetCount(8 + 2 + first);
+          CHECK_EQ(TwoWindowKeep(page.bytes()), first);
+        }
+        // Of a generation that neither has, bases are all there is to go by.
+        StoreWord(page.bytes(), clock_page::kGenerationAt, 7);
+        page.SetCount(8);
+        CHECK_EQ(TwoWindowKeep(page.bytes()), later);
+      }
+    }
+  }
+}
+
+TEST(
     "a copy of another generation is refused by a tagged reader at each store of the update that brings it") {
   for (const Writing& writing : kWritings) {
     History history = Publish(writing, 0);

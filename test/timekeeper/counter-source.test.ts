@@ -3,8 +3,10 @@ import { openHost } from '../../lib/host/host.js';
 import { type CounterSourceOptions, counterSource } from '../../lib/timekeeper/counter-source.js';
 import { kernelPageSource } from '../../lib/timekeeper/kernel-page-source.js';
 import { nsAt } from '../../lib/timekeeper/line.js';
+import { withGenerationOf } from '../../lib/timekeeper/page-generation.js';
 import { SimulatedSource } from '../../lib/timekeeper/simulated-source.js';
 import { simulatedHost } from '../support/simulated-host.js';
+import { pageFor, setGeneration } from './run-support.js';
 
 function counterOn(options: CounterSourceOptions = {}) {
   const { kernel, addon, files } = simulatedHost();
@@ -43,6 +45,23 @@ describe('a source of the counter alone', () => {
     const own = nsAt(later.monotonic, cycles) - nsAt(first.monotonic, first.cycles);
     expect(Math.abs(Number(own - elapsed))).toBeLessThanOrEqual(1);
     expect(first.monotonic.base).toBe(startedAt);
+  });
+
+  test('has the clocks of the first source again, once it is started anew since the counter was moved', () => {
+    const page = pageFor('two-window', 'page');
+    const start = new SimulatedSource({ cycles: 10n ** 15n, monotonicNs: 10n ** 15n });
+    const { addon, files, kernel } = simulatedHost();
+    const source = withGenerationOf(page, counterSource(openHost(addon, files), start));
+    const first = source.sample();
+    start.moveCounter(10n ** 12n, true);
+    kernel.counter = 10n ** 12n;
+    setGeneration(page, 5n);
+    const moved = source.sample();
+    expect(nsAt(moved.monotonic, 10n ** 12n)).toBe(nsAt(first.monotonic, 10n ** 15n));
+    expect(moved).toMatchObject({ generation: 5n, monotonic: { base: 10n ** 12n } });
+    // Once: from then on it is the counter alone.
+    start.jump(1_000n);
+    expect(source.sample().monotonic).toEqual(moved.monotonic);
   });
 
   test('goes at a frequency that is given, to 1e-12', () => {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { getAddon } from '../../lib/native/load.js';
-import { CLOCK_PAGE_OFFSETS, OWN_CLOCKS } from '../../lib/page/clock-page.js';
+import { CLOCK_PAGE_OFFSETS, COPY_OFFSETS, COPY_WORDS, OWN_CLOCKS } from '../../lib/page/clock-page.js';
 import { PageWriter } from '../../lib/timekeeper/page-writer.js';
 import type { Standing } from '../../lib/timekeeper/standing.js';
 import { NO_OFFSETS } from '../../lib/timekeeper/view.js';
-import { PROTOCOLS, pageFor, readAt } from './run-support.js';
+import { PROTOCOLS, pageFor, readAt, setGeneration } from './run-support.js';
 import { clocksAt } from './support.js';
 
 const SHIFT = 60;
@@ -101,8 +101,54 @@ test('readers of a seqlock wait once they are held, until the next standing; a s
   writer.hold();
   expect(page.bytes[CLOCK_PAGE_OFFSETS.count]).toBe(count);
   expect(readAt(page, 'tai', 10_000n)).toBeNull();
-  // Half of a copy, for all that a successor knows.
-  expect(writerOf(page).found(SHIFT)).toBeNull();
+  expect(writerOf(page)).toMatchObject({ isHeld: true });
   writer.offer(standing(1n));
   expect(readAt(page, 'tai', 11_000n)).toBe(clocksAt(standing(1n), VIEW, 11_000n).tai);
+});
+
+test('a successor finds what readers of a seqlock had before they were held, half-way through any copy', () => {
+  for (let stored = 0; stored <= COPY_WORDS.length; stored++) {
+    const page = pageFor('seqlock');
+    const writer = writerOf(page);
+    writer.offer(standing(0n));
+    writer.offer(standing(1n));
+    writer.hold();
+    const before = page.bytes.slice();
+    writer.offer(standing(2n));
+    const after = page.bytes.slice();
+    page.bytes.set(before);
+    for (const { field } of COPY_WORDS.slice(0, stored)) {
+      const at = COPY_OFFSETS[0][field];
+      page.bytes.set(after.subarray(at, at + 8), at);
+    }
+    expect(writerOf(page).found(SHIFT)).toEqual({ ...standing(1n), preferences: [] });
+  }
+});
+
+describe('of two copies of different generations a writer of a two-window', () => {
+  const offered = (generation: bigint, first: Standing, second: Standing): ReturnType<typeof pageFor> => {
+    const page = pageFor('two-window', 'page');
+    setGeneration(page, generation);
+    const writer = writerOf(page);
+    writer.offer(first);
+    writer.offer(second);
+    return page;
+  };
+
+  test('keeps the one of the page’s generation, wherever the counter was moved to', () => {
+    for (const n of [0n, 9n]) {
+      const [old, moved] = [standing(5n, { generation: 1n }), standing(n, { generation: 2n })];
+      const page = offered(2n, old, moved);
+      // Both offered, as another writer may leave them.
+      page.bytes[CLOCK_PAGE_OFFSETS.count] = (page.bytes[CLOCK_PAGE_OFFSETS.count] ?? 0) & 0xfd;
+      expect(writerOf(page).found(SHIFT)).toEqual({ ...moved, preferences: [] });
+    }
+  });
+
+  test('offers the new one alone: a counter may be in the window of the old one too', () => {
+    const [old, moved] = [standing(5n, { generation: 1n }), standing(5n, { generation: 2n, base: 15_100n })];
+    const page = offered(2n, old, moved);
+    expect((page.bytes[CLOCK_PAGE_OFFSETS.count] ?? 0) & 2).toBe(2);
+    expect(readAt(page, 'tai', 15_200n)).toBe(clocksAt(moved, VIEW, 15_200n).tai);
+  });
 });

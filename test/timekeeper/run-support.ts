@@ -2,7 +2,12 @@ import { closeSync } from 'node:fs';
 import { createMemfdPage, type WritableClockPage } from '../../lib/host/clock-page-memory.js';
 import { type Addon, ReadEnd, ReaderGeneration, ReaderProtocol } from '../../lib/native/addon.js';
 import { getAddon } from '../../lib/native/load.js';
-import { type ClockPageHeader, OWN_CLOCKS, type OwnClockName } from '../../lib/page/clock-page.js';
+import {
+  CLOCK_PAGE_OFFSETS,
+  type ClockPageHeader,
+  OWN_CLOCKS,
+  type OwnClockName,
+} from '../../lib/page/clock-page.js';
 import { readOwnPage } from '../../lib/page/protocols/readers.js';
 import { bytesMemory } from '../../lib/page/steps.js';
 import { Run, type RunOptions } from '../../lib/timekeeper/run.js';
@@ -15,21 +20,30 @@ export const PROTOCOLS = ['two-window', 'latch', 'seqlock'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 /** Readers that refuse outside the window, where the protocol has one. */
-const READERS = { 'two-window': 'two-window', latch: 'latch-window', seqlock: 'seqlock' } as const;
+export const READERS = { 'two-window': 'two-window', latch: 'latch-window', seqlock: 'seqlock' } as const;
 
 const native = getAddon();
 
-export function pageFor(protocol: Protocol): WritableClockPage {
+export function pageFor(
+  protocol: Protocol,
+  generationSource: ClockPageHeader['generationSource'] = 'none',
+): WritableClockPage {
   const header: ClockPageHeader = {
     counter: 'tsc',
     protocol,
-    generationSource: 'none',
+    generationSource,
     arithmetic: 'wide',
     clocks: [...OWN_CLOCKS],
   };
   const page = createMemfdPage(native, header);
   closeSync(page.fileDescriptor);
   return page;
+}
+
+/** What whoever moves the counter does. */
+export function setGeneration({ bytes }: WritableClockPage, generation: bigint): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setBigUint64(CLOCK_PAGE_OFFSETS.generation, generation, true);
 }
 
 /** A clock of a page at a reading of the counter, ns; null where the reader refuses. */
