@@ -55,8 +55,11 @@ function parseSpan(text: string): CompareSpan {
   return { seconds: Number(digits) * size };
 }
 
-/** Beside the report: opened before anything is measured, whole or not at all. */
-function recordingOutput({ record, replay, mode, against }: Options): Output | null {
+/** Beside the report: found to be writable before anything is measured, whole or not at all. */
+async function recordingOutput(
+  { record, replay, mode, against }: Options,
+  signal: AbortSignal,
+): Promise<Output | null> {
   if (record === undefined) return null;
   if (replay !== undefined || mode === 'page' || against !== undefined) {
     throw bad(
@@ -65,7 +68,7 @@ function recordingOutput({ record, replay, mode, against }: Options): Output | n
       'follow it, or run free from it',
     );
   }
-  return openOutput(record);
+  return openOutput(record, signal, '--record');
 }
 
 /** Some 600,000 states. */
@@ -96,18 +99,17 @@ async function runCompare(options: Options): Promise<ExitCode> {
   const format = parseChoice('--format', options.format, FORMATS);
   const given = compareOptions(options);
   const host = openMachine();
-  const prepare = (hooks: RunHooks): { run(): Promise<CompareReport> } => {
+  const prepare = async (hooks: RunHooks): Promise<{ run(): Promise<CompareReport> }> => {
     const prepared = prepareCompare(host, { ...given, ...hooks });
-    const recorded = recordingOutput(options);
+    const recorded = await recordingOutput(options, hooks.signal);
     return {
       run: async () => {
         try {
           const report = await prepared.run();
           if (report.recording !== null) await recorded?.write(formatRecording(report.recording));
           return report;
-        } catch (error) {
+        } finally {
           recorded?.discard();
-          throw error;
         }
       },
     };

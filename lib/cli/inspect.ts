@@ -5,7 +5,7 @@ import { inspectJson } from '../report/inspect-json.js';
 import { inspectText } from '../report/inspect-text.js';
 import { textStyle } from '../report/text.js';
 import { ExitCode } from './exit-code.js';
-import { openOutput } from './output.js';
+import { writeAnswer } from './measured-run.js';
 import { parseChoice } from './values.js';
 
 const FORMATS = ['text', 'json'] as const;
@@ -18,16 +18,10 @@ interface InspectOptions {
 async function runInspect(options: InspectOptions): Promise<ExitCode> {
   const format = parseChoice('--format', options.format, FORMATS);
   const host = openMachine();
-  const output = openOutput(options.output);
-  try {
+  await writeAnswer(options.output, (stream) => {
     const inspection = inspectHost(host);
-    await output.write(
-      format === 'json' ? inspectJson(inspection) : inspectText(inspection, textStyle(output.stream)),
-    );
-  } catch (error) {
-    output.discard();
-    throw error;
-  }
+    return format === 'json' ? inspectJson(inspection) : inspectText(inspection, textStyle(stream));
+  });
   return ExitCode.held;
 }
 

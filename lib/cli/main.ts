@@ -6,12 +6,14 @@ import { addCompare } from './compare.js';
 import { ExitCode } from './exit-code.js';
 import { addHazards } from './hazards.js';
 import { addInspect } from './inspect.js';
+import { Interrupted } from './interruption.js';
 import { tolerateClosedStreams } from './output.js';
 import { addSmear } from './smear.js';
 import { addValidate } from './validate.js';
 
 /** Errors that the command line or its files caused; every other says that the command cannot run here. */
 function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof Interrupted) return ExitCode.interrupted;
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.held : ExitCode.usage;
   return isLatchclockError(error, 'ERR_BAD_ARGUMENT', 'ERR_FILE', 'ERR_BAD_LEAP_TABLE', 'ERR_BAD_RECORDING')
     ? ExitCode.usage
@@ -19,7 +21,7 @@ function exitCodeOf(error: unknown): ExitCode {
 }
 
 function complaint(error: unknown): string {
-  if (isLatchclockError(error)) return error.message;
+  if (isLatchclockError(error) || error instanceof Interrupted) return error.message;
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return `internal error, please report it: ${stack}`;
 }

@@ -28,7 +28,8 @@ import { POLICIES } from '../smear/policy.js';
 import { type Scene, sceneAt, sceneOf } from '../smear/scene.js';
 import { type Smear, smearOf, unsmear } from '../smear/smear.js';
 import { ExitCode } from './exit-code.js';
-import { type Output, openOutput } from './output.js';
+import { writeAnswer } from './measured-run.js';
+import type { Output } from './output.js';
 import { parseChoice } from './values.js';
 
 const WRITTEN = ['text', 'json'] as const;
@@ -88,13 +89,7 @@ async function run<F extends Format>(
 ): Promise<void> {
   const format = parseChoice('--format', options.format, formats);
   const answer = ask();
-  const output = openOutput(options.output);
-  try {
-    await output.write(await answer[format](output.stream));
-  } catch (error) {
-    output.discard();
-    throw error;
-  }
+  await writeAnswer(options.output, answer[format]);
 }
 
 function plan(options: SmearOptions): Answer<Drawn> {

@@ -11,8 +11,7 @@ import { validateJson } from '../report/validate-json.js';
 import { validateJunit } from '../report/validate-junit.js';
 import { validateText } from '../report/validate-text.js';
 import { ExitCode } from './exit-code.js';
-import { reportRun } from './measured-run.js';
-import { openOutput } from './output.js';
+import { reportRun, writeAnswer } from './measured-run.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
 
 const FORMATS = ['text', 'json', 'junit', 'prometheus'] as const;
@@ -81,13 +80,7 @@ async function runValidate(options: ValidateOptions): Promise<ExitCode> {
     ...(options.seed === undefined ? {} : { seed: parseSeed(options.seed) }),
   };
   if (options.list) {
-    const output = openOutput(options.output);
-    try {
-      await output.write(listChecks(format, output.stream));
-    } catch (error) {
-      output.discard();
-      throw error;
-    }
+    await writeAnswer(options.output, (stream) => listChecks(format, stream));
     return ExitCode.held;
   }
   const host = openMachine();
