@@ -4,7 +4,6 @@ import type { BenchReport } from '../bench/model.js';
 import { type BenchOptions, prepareBench } from '../bench/run.js';
 import { BENCH_PATHS } from '../bench/subject.js';
 import { LatchclockError } from '../errors.js';
-import { machineFiles } from '../host/files.js';
 import { openMachine } from '../host/host.js';
 import { benchCsv } from '../report/bench-csv.js';
 import { benchJson } from '../report/bench-json.js';
@@ -12,6 +11,7 @@ import { benchText } from '../report/bench-text.js';
 import { textStyle } from '../report/text.js';
 import { wrapped } from '../report/wrapped.js';
 import { ExitCode } from './exit-code.js';
+import { readInput } from './input.js';
 import { reportRun } from './measured-run.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
 
@@ -49,18 +49,7 @@ function parseNumber(
 const MOST_REPORT_BYTES = 64 << 20;
 
 function readEarlier(path: string): EarlierReport {
-  const bytes = machineFiles.read(path, MOST_REPORT_BYTES + 1);
-  if (bytes.length > MOST_REPORT_BYTES) {
-    throw new LatchclockError(
-      'ERR_BAD_ARGUMENT',
-      `the earlier report has more than ${MOST_REPORT_BYTES} bytes`,
-      {
-        where: path,
-        todo: 'no report is as large',
-      },
-    );
-  }
-  return parseEarlier(Buffer.from(bytes).toString('utf8'), path);
+  return parseEarlier(readInput(path, MOST_REPORT_BYTES, '--compare'), path);
 }
 
 function benchOptions(options: Options): BenchOptions {

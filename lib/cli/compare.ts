@@ -11,7 +11,6 @@ import {
   prepareCompare,
 } from '../compare/run.js';
 import { LatchclockError } from '../errors.js';
-import { machineFiles } from '../host/files.js';
 import { openMachine } from '../host/host.js';
 import { compareCsv } from '../report/compare-csv.js';
 import { compareJson } from '../report/compare-json.js';
@@ -19,6 +18,7 @@ import { compareSvg } from '../report/compare-svg.js';
 import { compareText } from '../report/compare-text.js';
 import { textStyle } from '../report/text.js';
 import { ExitCode } from './exit-code.js';
+import { readInput } from './input.js';
 import { type RunHooks, reportRun } from './measured-run.js';
 import { type Output, openOutput } from './output.js';
 import { parseChoice } from './values.js';
@@ -75,11 +75,7 @@ async function recordingOutput(
 const MOST_RECORDING_BYTES = 256 << 20;
 
 function readRecording(path: string): Recording {
-  const bytes = machineFiles.read(path, MOST_RECORDING_BYTES + 1);
-  if (bytes.length > MOST_RECORDING_BYTES) {
-    throw bad(`the file has more than ${MOST_RECORDING_BYTES} bytes`, path, 'no recording is as large');
-  }
-  return parseRecording(Buffer.from(bytes).toString('utf8'), path);
+  return parseRecording(readInput(path, MOST_RECORDING_BYTES, '--replay'), path);
 }
 
 function compareOptions(options: Options): CompareOptions {

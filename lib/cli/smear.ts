@@ -28,6 +28,7 @@ import { POLICIES } from '../smear/policy.js';
 import { type Scene, sceneAt, sceneOf } from '../smear/scene.js';
 import { type Smear, smearOf, unsmear } from '../smear/smear.js';
 import { ExitCode } from './exit-code.js';
+import { readInput } from './input.js';
 import { writeAnswer } from './measured-run.js';
 import type { Output } from './output.js';
 import { parseChoice } from './values.js';
@@ -56,10 +57,13 @@ type Stream = Output['stream'];
 /** An answer in each of its formats, made when it is asked for. */
 type Answer<F extends Format> = Readonly<Record<F, (stream: Stream) => string | Promise<string>>>;
 
+const MOST_TABLE_BYTES = 1 << 20;
+
 function leapTable({ table }: SmearOptions): FoundLeapTable {
   const read = (path: string): string => readText(machineFiles, path);
+  const readTable = (path: string): string => readInput(path, MOST_TABLE_BYTES, '--table');
   const now = BigInt(Math.floor(Date.now() / 1000));
-  return table === undefined ? findLeapTable(read, now) : readLeapTable(read, table, now);
+  return table === undefined ? findLeapTable(read, now) : readLeapTable(readTable, table, now);
 }
 
 function smearBy({ timeline, leap }: Scene, name: string): Smear {

@@ -168,8 +168,8 @@ export function createPageFile(addon: Addon, path: string, header: ClockPageHead
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   return withDescriptor(aside, flags, 0o644, (fileDescriptor) => {
     try {
-      if (writeSync(fileDescriptor, whole) !== whole.length)
-        throw fileError('the disk is full', path, undefined);
+      for (let written = 0; written < whole.length; )
+        written += writeSync(fileDescriptor, whole, written, whole.length - written, written);
       const page = mapDescriptor(addon, fileDescriptor, path, true) as WritableClockPage;
       // A link, since a rename would replace a page that others have mapped.
       linkSync(aside, path);

@@ -263,6 +263,10 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
       updateMs,
       windowMs,
     } = options;
+    // Before there is a thread: what is thrown later would leave it running.
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw bad('the signal is no AbortSignal', 'give one, or leave it out');
+    }
     signal?.throwIfAborted();
     for (const change of changes) checkChange(change);
     const { timeline, policy } = scaleOf(options);

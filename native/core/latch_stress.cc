@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "clock_page_writer.h"
+#include "interrupted.h"
 #include "page_mapping.h"
 #include "pinned_threads.h"
 
@@ -380,14 +381,15 @@ class Deaths {
     // for, is not killed: its number may be another process's.
     bool ended = false;
     while (inside_[1].load(std::memory_order_relaxed) == 0 && !ended) {
-      ended = waitpid(child, nullptr, WNOHANG) != 0;
+      const pid_t waited = waitpid(child, nullptr, WNOHANG);
+      ended = waited == child || (waited < 0 && errno == ECHILD);
       Read(tally);
     }
     for (const uint64_t born = FencedRdtsc(); FencedRdtsc() - born < life;) Read(tally);
     if (!ended) {
       kill(child, SIGKILL);
-      while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-      }
+      if (AgainWhenInterrupted([&] { return waitpid(child, nullptr, 0); }) < 0)
+        return Outcome::FailedCall("waitpid", errno);
     }
     inside_[1].store(0, std::memory_order_relaxed);
     tally->kills++;

@@ -23,15 +23,23 @@ namespace {
 int (*look)() = nullptr;
 int LookAround(ClockPath, clockid_t, timespec*) { return look(); }
 unsigned AlarmSoon(unsigned) { return alarm(1); }
+bool waits_forever = false;
+pid_t WaitOrBeInterrupted(pid_t child, int* status, int options) {
+  if (!waits_forever) return waitpid(child, status, options);
+  errno = EINTR;
+  return -1;
+}
 
 }  // namespace
 }  // namespace latchclock
 #define ClockGettime LookAround
 #define alarm AlarmSoon
+#define waitpid WaitOrBeInterrupted
 #define ProbeBadPointer LookInChild
 #include "../core/bad_pointer_probe.cc"
 #undef ClockGettime
 #undef alarm
+#undef waitpid
 #undef ProbeBadPointer
 
 namespace latchclock::test {
@@ -54,6 +62,25 @@ bool Faulted(const BadPointerEnding& ending) {
 
 // For a process that has a handler of its own, as the JavaScript engine has: one that would hide the fault.
 void EndWell(int) { _exit(0); }
+
+int Sleep() {
+  pause();
+  return 0;
+}
+
+TEST("a wait that is interrupted for ever is told, and its child does not stay") {
+  look = Sleep;
+  waits_forever = true;
+  BadPointerEnding ending;
+  const Outcome outcome = LookInChild(ClockPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
+  waits_forever = false;
+  CHECK(outcome.status == Status::kSystemCall);
+  CHECK_EQ(outcome.error_number, EINTR);
+  int status = 0;
+  CHECK(waitpid(-1, &status, 0) > 0);
+  CHECK(WIFSIGNALED(status));
+  CHECK_EQ(WTERMSIG(status), SIGKILL);
+}
 
 TEST("the system call answers every bad pointer with EFAULT") {
   for (const BadPointer pointer : kPointers) {

@@ -20,7 +20,8 @@ static const struct {
 } calls[] = {CALL(adjtimex),      CALL(arch_prctl),   CALL(clock_adjtime), CALL(clock_getres),
              CALL(clock_gettime), CALL(clone3),       CALL(gettimeofday),  CALL(pipe2),
              CALL(prctl),         CALL(process_vm_readv), CALL(sched_getaffinity), CALL(sched_setaffinity),
-             CALL(seccomp),       CALL(time),         CALL(vfork), CALL(fork)};
+             CALL(seccomp),       CALL(time),         CALL(vfork), CALL(fork),
+             CALL(wait4)};
 
 static struct sock_filter program[256];
 static unsigned short length;

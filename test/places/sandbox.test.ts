@@ -112,6 +112,14 @@ describe('a filter that refuses other questions', () => {
     });
   });
 
+  test('waiting for a child (wait4), with EINTR for ever: does not hang, and the rest is measured', () => {
+    const checks = checksOf(refused(constants.errno.EINTR, 'wait4', [...VALIDATE, '--only', 'clock.errors']));
+    expect(checks['clock.errors']?.reason).toContain('not tried everywhere: waitpid failed with EINTR');
+    // Who cannot be waited for is in nobody's way.
+    const stressed = [BIN, 'hazards', '--quick', '--only', 'stressed,seqlock,writer-killed'];
+    expect(refused(constants.errno.EINTR, 'wait4', stressed).signal).toBeNull();
+  });
+
   test('pinning (sched_setaffinity): what needs it is skipped, the rest is measured unpinned', () => {
     const only = 'counter.warp,counter.offset,clock.monotonic,page.exact';
     const checks = checksOf(refused(EPERM, 'sched_setaffinity', [...VALIDATE, '--only', only]));
