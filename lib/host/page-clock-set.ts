@@ -56,6 +56,10 @@ export interface PageSetHandle {
    * @throws LatchclockError as {@link read}; `ERR_BAD_ARGUMENT` if `out` is shorter
    */
   readInto(out: BigInt64Array): void;
+  /** Gives back what the set holds of its page, as a clock's `close()` does. */
+  close(): void;
+  /** As {@link PageSetHandle.close}. */
+  [Symbol.dispose](): void;
 }
 
 const WHERE = 'openPageSet';
@@ -81,6 +85,7 @@ export function openPageSet(addon: Addon, page: OpenClockPage, options: PageSetO
     policy === 'spin',
     words,
   );
+  const close = (): void => addon.closePageReader(read);
   const { clocks } = header;
   return {
     protocol,
@@ -108,5 +113,7 @@ export function openPageSet(addon: Addon, page: OpenClockPage, options: PageSetO
       read();
       out.set(words);
     },
+    close,
+    [Symbol.dispose]: close,
   };
 }

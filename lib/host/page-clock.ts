@@ -47,8 +47,15 @@ export interface PageClockHandle {
    *   instead and refused
    */
   now(): bigint;
-  /** The same into `out[0]`, without making a `bigint`. */
+  /** The same into `out[0]`, without making a `bigint`. Throws `ERR_BAD_ARGUMENT`, too, where `out` has no word. */
   nowInto(out: BigInt64Array): void;
+  /**
+   * Gives back what the clock holds of its page: the mapping, if nothing else is open of it. It cannot be read any more;
+   * closing may be repeated. A clock that is not closed holds it until it is collected as garbage.
+   */
+  close(): void;
+  /** As {@link PageClockHandle.close}. */
+  [Symbol.dispose](): void;
 }
 
 /** Clocks that the kernel has under the same name: the others cannot be asked for by system call. */
@@ -115,6 +122,7 @@ export function openPageClock(
     kernelClock === undefined ? 0 : CLOCK_IDS[kernelClock],
     value,
   );
+  const close = (): void => addon.closePageReader(read);
   return {
     id,
     protocol,
@@ -130,5 +138,7 @@ export function openPageClock(
       read();
       out[0] = value[0] as bigint;
     },
+    close,
+    [Symbol.dispose]: close,
   };
 }

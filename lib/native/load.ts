@@ -11,7 +11,7 @@ const REMEDIES: Partial<Record<LatchclockErrorCode, string>> = {
   ERR_NO_VDSO: "use the path 'syscall'; boot without vdso=0 to have a vDSO",
   ERR_OUT_OF_WINDOW: 'read again once the writer has published, or ask the kernel by system call',
   ERR_DISRUPTED: 'read again once the writer has published for the new generation',
-  ERR_TOO_MANY_PAGES: 'close pages that are no longer read',
+  ERR_TOO_MANY_PAGES: 'close pages, and clocks of pages, that are no longer read',
   ERR_RETRIES: 'the writer of the page seems stuck: read the clock by system call',
 };
 

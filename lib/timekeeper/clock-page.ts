@@ -53,6 +53,9 @@ function headerOf(options: ClockPageOptions): ClockPageHeader {
   };
 }
 
+/** Descriptors of pages in memory that nobody has closed, nor ever will. */
+const forgotten = new FinalizationRegistry<number>((fileDescriptor) => closeSync(fileDescriptor));
+
 /**
  * A clock page of ours, mapped for reading: in a file, for any process; or in memory, for this process, its worker threads
  * and whoever is handed the descriptor. A {@link Timekeeper} writes it.
@@ -74,6 +77,7 @@ export class ClockPage {
     this.path = 'path' in place ? place.path : null;
     this.#fileDescriptor = 'path' in place ? -1 : place.fileDescriptor;
     this.#ownsDescriptor = 'isOwn' in place && place.isOwn;
+    if (this.#ownsDescriptor) forgotten.register(this, this.#fileDescriptor, this);
   }
 
   /**
@@ -113,7 +117,7 @@ export class ClockPage {
     return new ClockPage(openPageFile(addon, path), { path });
   }
 
-  /** Of a page in memory, until it is closed; else -1. */
+  /** Of a page in memory, until it is closed or collected as garbage: keep the page as long as the number. Else -1. */
   get fileDescriptor(): number {
     return this.#isClosed ? -1 : this.#fileDescriptor;
   }
@@ -124,7 +128,8 @@ export class ClockPage {
   }
 
   /**
-   * Opens a clock of the page for fast reading. It can be read after the page was closed.
+   * Opens a clock of the page for fast reading. It can be read after the page was closed, and holds the page's memory until
+   * it is closed itself.
    *
    * @throws LatchclockError `ERR_BAD_ARGUMENT` for a clock that the page lacks, or options that do not go with the page;
    *   `ERR_COUNTER_DISABLED` where reading the counter would raise a signal
@@ -136,7 +141,7 @@ export class ClockPage {
   /**
    * All clocks of the page at one reading of the counter, from one copy, with the bound that its writer states.
    *
-   * @throws LatchclockError as a clock's `now()`, and as {@link ClockPage.clock}
+   * @throws LatchclockError as a clock's `now()`, and as {@link ClockPage.clock}; `ERR_BAD_ARGUMENT` once it is closed
    */
   readAll(): PageSet {
     this.#readAll ??= this.allClocks();
@@ -152,12 +157,19 @@ export class ClockPage {
     return openPageSet(thisMachine().addon, this.#page, options);
   }
 
-  /** Gives the page back once no clock of it is left. The file stays. May be called again. */
+  /**
+   * Gives the page back at once, or with the last of the clocks that were opened from it and are not closed. The file
+   * stays. May be called again.
+   */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#readAll?.close();
+    this.#readAll = null;
     this.#page.close();
-    if (this.#ownsDescriptor) closeSync(this.#fileDescriptor);
+    if (!this.#ownsDescriptor) return;
+    forgotten.unregister(this);
+    closeSync(this.#fileDescriptor);
   }
 
   /** As {@link ClockPage.close}. */

@@ -17,8 +17,8 @@ function bad(what: string, todo: string): LatchclockError {
 }
 
 /**
- * Opens a clock of a page of ours for fast reading. A page that is given by its file is mapped for as long as the clock
- * lives.
+ * Opens a clock of a page of ours for fast reading. A page that is given by its file is mapped until the clock is closed, or
+ * collected as garbage.
  *
  * @throws LatchclockError as {@link ClockPage.open} and {@link ClockPage.clock}
  */

@@ -336,6 +336,11 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
     return this.stop();
   }
 
+  /** As {@link Timekeeper.stop}, without waiting; of its end, `ended` tells whoever asks. */
+  [Symbol.dispose](): void {
+    this.stop().catch(() => undefined);
+  }
+
   /** Lets the process end while the timekeeper runs. */
   unref(): this {
     this.#worker.unref();
