@@ -9,7 +9,6 @@ import { benchCsv } from '../report/bench-csv.js';
 import { benchJson } from '../report/bench-json.js';
 import { benchText } from '../report/bench-text.js';
 import { textStyle } from '../report/text.js';
-import { wrapped } from '../report/wrapped.js';
 import { ExitCode } from './exit-code.js';
 import { readInput } from './input.js';
 import { reportRun } from './measured-run.js';
@@ -113,7 +112,7 @@ async function runBench(options: Options): Promise<ExitCode> {
 
 const HELP = `
 Paths:
-${wrapped(BENCH_PATHS.join(', '), 2, 100).join('\n')}
+  ${BENCH_PATHS.join(', ')}
 
 Examples:
   latchclock bench --quick
@@ -121,8 +120,7 @@ Examples:
   latchclock bench --format json -o old.json
   latchclock bench --compare old.json --fail-on-regression 10
 
-Exit: 0 measured, 1 slower than the earlier report by more than --fail-on-regression, 2 wrong usage or input,
-3 cannot run here, 130 interrupted.`;
+Exit: 0 measured, 1 slower than the earlier report by more than --fail-on-regression, 2 wrong usage or input, 3 cannot run here, 130 interrupted.`;
 
 /** Adds the command `bench`; `finish` takes its exit code. */
 export function addBench(program: Command, finish: (code: ExitCode) => void): void {

@@ -139,8 +139,7 @@ Examples:
   latchclock compare --replay pages.jsonl
   latchclock compare --against ptp:/dev/ptp0
 
-Exit: 0 all agrees (a drift is no fault), 1 an update is unexplained or a value is off, 2 wrong usage or
-input, 3 cannot run here, 130 interrupted.`;
+Exit: 0 all agrees (a drift is no fault), 1 an update is unexplained or a value is off, 2 wrong usage or input, 3 cannot run here, 130 interrupted.`;
 
 /** Adds the command `compare`; `finish` takes its exit code. */
 export function addCompare(program: Command, finish: (code: ExitCode) => void): void {

@@ -1,3 +1,4 @@
+import { checkArgument, checkWords, oneOf } from '../arguments.js';
 import {
   type Addon,
   OutOfWindowPolicy,
@@ -10,7 +11,13 @@ import { OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
 import type { OpenClockPage } from './clock-page-memory.js';
 import { type HostFiles, machineFiles } from './files.js';
-import { badReading, type PageReadingOptions, pageReading, policyOf } from './page-reading.js';
+import {
+  badReading,
+  type PageReadingOptions,
+  pageReading,
+  policyOf,
+  someReadingOptions,
+} from './page-reading.js';
 import { readTimeNamespaceFacts } from './time-namespace.js';
 
 /** How to read a clock of a page. */
@@ -97,6 +104,8 @@ export function openPageClock(
   id: OwnClockName,
   options: PageClockOptions = {},
 ): PageClockHandle {
+  checkArgument('openPageClock', 'the clock', id, oneOf(OWN_CLOCKS));
+  checkArgument('openPageClock', 'options', options, someReadingOptions);
   const { header, memory } = page;
   if (!header.clocks.includes(id)) {
     throw bad(`the page has no clock '${id}'`, `choose from ${header.clocks.join(', ')}`);
@@ -135,6 +144,7 @@ export function openPageClock(
       return value[0] as bigint;
     },
     nowInto: (out) => {
+      checkWords('nowInto', out, 1);
       read();
       out[0] = value[0] as bigint;
     },

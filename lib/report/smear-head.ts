@@ -1,3 +1,4 @@
+import { printable } from '../printable.js';
 import { formatSeconds } from '../smear/decimal.js';
 import { dateOf } from '../smear/leap.js';
 import { magnitude, type Rational, toNumber } from '../smear/rational.js';
@@ -17,7 +18,7 @@ export function sceneLines({ leap, table }: Scene, style: TextStyle): string {
     colors.bold(`${TOOL.name} ${TOOL.version}`),
     `${supposed}${kind} leap second of ${leap.date}`,
     `L: ${start}, TAI - UTC goes from ${leap.taiOffsetBefore} s to ${leap.taiOffsetAfter} s`,
-    `table: ${table.source}${dated}`,
+    `table: ${printable(table.source)}${dated}`,
     ...table.notes.map((note) => colors.yellow(columns(style, [], [[note]]))),
   ].join('\n');
 }

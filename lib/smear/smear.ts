@@ -1,6 +1,8 @@
+import { aBigint, checkArgument } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import { NS_PER_SEC } from '../units.js';
 import { type Curve, largestShareRate, shareDone, shareRate } from './curve.js';
+import { aLeap, anExactInstant, aPolicy, aTimeline, checkSmearAt } from './guards.js';
 import type { Leap, LeapTimeline } from './leap.js';
 import { curveOf, type SmearPolicy, windowOf } from './policy.js';
 import { add, compare, multiply, nearest, ONE, type Rational, rational, subtract } from './rational.js';
@@ -37,6 +39,9 @@ function isOverlap(policy: SmearPolicy, earlier: Leap, later: Leap): boolean {
  *   time would stand still or go back in it; or if the windows of two leap seconds of the timeline overlap
  */
 export function smearOf(policy: SmearPolicy, leap: Leap, timeline: LeapTimeline): Smear {
+  checkArgument('smearOf', 'policy', policy, aPolicy);
+  checkArgument('smearOf', 'leap', leap, aLeap);
+  checkArgument('smearOf', 'timeline', timeline, aTimeline);
   const window = windowOf(policy, leap.sign);
   const curve = curveOf(policy, leap.sign);
   if (curve.shape !== 'step' && curve.windowNs <= 0n) {
@@ -68,7 +73,9 @@ export function smearOf(policy: SmearPolicy, leap: Leap, timeline: LeapTimeline)
  * The offset (see {@link Smear}) at an instant, ns, which may be a fraction. Exact, but for a cosine: that is off by
  * less than 1e9 * 2^-121 < 1e-27 ns.
  */
-export function offsetAt({ leap, curve, startNs }: Smear, taiNs: bigint | Rational): Rational {
+export function offsetAt(smear: Smear, taiNs: bigint | Rational): Rational {
+  checkSmearAt('offsetAt', smear, 'taiNs', taiNs, anExactInstant);
+  const { leap, curve, startNs } = smear;
   const instant = typeof taiNs === 'bigint' ? rational(taiNs) : taiNs;
   const left = subtract(ONE, shareDone(curve, subtract(instant, rational(startNs))));
   return multiply(rational(BigInt(leap.sign) * NS_PER_SEC), left);
@@ -76,11 +83,13 @@ export function offsetAt({ leap, curve, startNs }: Smear, taiNs: bigint | Ration
 
 /** {@link offsetAt} to the nearest ns; of two that are equally near, the greater. */
 export function offsetNsAt(smear: Smear, taiNs: bigint): bigint {
+  checkSmearAt('offsetNsAt', smear, 'taiNs', taiNs, aBigint);
   return nearest(offsetAt(smear, taiNs));
 }
 
 /** What the smeared clock shows at an instant, ns, exact as {@link offsetAt}. */
 export function smearedAt(smear: Smear, taiNs: bigint | Rational): Rational {
+  checkSmearAt('smearedAt', smear, 'taiNs', taiNs, anExactInstant);
   const instant = typeof taiNs === 'bigint' ? rational(taiNs) : taiNs;
   const plain = subtract(instant, rational(BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC));
   return add(plain, offsetAt(smear, instant));
@@ -88,6 +97,7 @@ export function smearedAt(smear: Smear, taiNs: bigint | Rational): Rational {
 
 /** {@link smearedAt} to the nearest ns; of two that are equally near, the greater. */
 export function smearedNsAt(smear: Smear, taiNs: bigint): bigint {
+  checkSmearAt('smearedNsAt', smear, 'taiNs', taiNs, aBigint);
   return nearest(smearedAt(smear, taiNs));
 }
 
@@ -124,6 +134,7 @@ function unsmearStep({ leap }: Smear, smearedNs: bigint): bigint[] {
  * clock's rate, and that of the result: by no more than 1 ns where the rate is at least 1/2.
  */
 export function unsmear(smear: Smear, smearedNs: bigint): bigint[] {
+  checkSmearAt('unsmear', smear, 'smearedNs', smearedNs, aBigint);
   if (smear.curve.shape === 'step') return unsmearStep(smear, smearedNs);
   const wanted = rational(smearedNs);
   const after = smearedNs + BigInt(smear.leap.taiOffsetAfter) * NS_PER_SEC;

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { LatchclockError } from '../errors.js';
+import { aListOf, anInteger, anObject, aPath, checkArgument, either, oneOf, optional } from '../arguments.js';
 import {
   createMemfdPage,
   createPageFile,
@@ -34,20 +34,23 @@ export interface ClockPageOptions {
 /** How to read a clock of a page. */
 export interface OwnClockOptions extends Omit<PageClockOptions, 'files'> {}
 
+const WRITTEN: readonly ClockPageHeader['protocol'][] = ['seqlock', 'latch', 'two-window'];
+const GENERATIONS = ['none', 'page'] as const;
+const someOptions = anObject({
+  protocol: optional(oneOf(WRITTEN)),
+  clocks: optional(aListOf(oneOf(OWN_CLOCKS), 'a list of clocks')),
+  generation: optional(oneOf(GENERATIONS)),
+});
+
+const aPlace = either(aPath, anInteger(0, 2 ** 31 - 1), 'the path of a page, or a file descriptor');
+
 function headerOf(options: ClockPageOptions): ClockPageHeader {
+  checkArgument('ClockPage.create', 'options', options, someOptions);
   const { protocol = 'two-window', clocks = OWN_CLOCKS, generation = 'none' } = options;
-  const choose = <Name extends string>(what: string, name: Name, names: readonly Name[]): Name => {
-    if (names.includes(name)) return name;
-    throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no ${what} '${String(name)}'`, {
-      where: 'ClockPage.create',
-      todo: `choose from ${names.join(', ')}`,
-    });
-  };
-  for (const clock of clocks) choose('clock of a page', clock, OWN_CLOCKS);
   return {
     counter: 'tsc',
-    protocol: choose('protocol', protocol, ['seqlock', 'latch', 'two-window']),
-    generationSource: choose('generation', generation, ['none', 'page']),
+    protocol,
+    generationSource: generation,
     arithmetic: 'wide',
     clocks: OWN_CLOCKS.filter((clock) => clocks.includes(clock)),
   };
@@ -88,6 +91,7 @@ export class ClockPage {
    *   that cannot be, `ERR_SYSTEM_CALL` where memory is short, and as {@link openClock} off x86-64 Linux
    */
   static create(path?: string, options: ClockPageOptions = {}): ClockPage {
+    checkArgument('ClockPage.create', 'path', path, optional(aPath));
     const header = headerOf(options);
     const { addon } = thisMachine();
     if (path === undefined) {
@@ -106,9 +110,10 @@ export class ClockPage {
    * @param place its file; or the descriptor of a page in memory, which stays open and the caller's
    * @throws LatchclockError `ERR_FILE` where it cannot be opened, is a symbolic link or no regular file, or could be
    *   written by others than its owner, who must be this user or root; `ERR_BAD_PAGE` where it is no page of this
-   *   version; and as {@link openClock} off x86-64 Linux
+   *   version; `ERR_BAD_ARGUMENT` for what is neither; and as {@link openClock} off x86-64 Linux
    */
   static open(place: string | number): ClockPage {
+    checkArgument('ClockPage.open', 'place', place, aPlace);
     const { addon } = thisMachine();
     if (typeof place === 'number') {
       return new ClockPage(openPageDescriptor(addon, place), { fileDescriptor: place, isOwn: false });

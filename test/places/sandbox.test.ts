@@ -1,8 +1,9 @@
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BIN, type CliResult, runProgram } from '../support/run-cli.ts';
 import { cannotRun, testUnless } from '../support/tools.ts';
-import { type Check, checksOf, compile, INSPECT, temporaryFolder, VALIDATE } from './place.ts';
+import { type Check, checksOf, compile, INSPECT, LIBRARY, temporaryFolder, VALIDATE } from './place.ts';
 
 /** Sandboxes: a seccomp filter answers system calls in place of the kernel. */
 
@@ -118,6 +119,16 @@ describe('a filter that refuses other questions', () => {
     // Who cannot be waited for is in nobody's way.
     const stressed = [BIN, 'hazards', '--quick', '--only', 'stressed,seqlock,writer-killed'];
     expect(refused(constants.errno.EINTR, 'wait4', stressed).signal).toBeNull();
+  });
+
+  test('locks (flock), as a file system without them does: ENOLCK is named, with what to do', () => {
+    const module = `
+      import { Timekeeper } from '${LIBRARY}';
+      await Timekeeper.start({ page: ${JSON.stringify(join(folder, 'page'))} }).catch(({ code, errno, message }) => {
+        console.log(code, errno, message);
+      });`;
+    const { out } = refused(constants.errno.ENOLCK, 'flock', ['--input-type=module', '-e', module]);
+    expect(out).toMatch(/^ERR_SYSTEM_CALL ENOLCK flock failed with ENOLCK .*file system that has locks/);
   });
 
   test('pinning (sched_setaffinity): what needs it is skipped, the rest is measured unpinned', () => {

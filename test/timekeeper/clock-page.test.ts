@@ -85,10 +85,10 @@ describe('a page', () => {
   });
 
   test.each([
-    [{ protocol: 'latch-window' }, /no protocol 'latch-window'/],
-    [{ clocks: ['utc'] }, /no clock of a page 'utc'/],
+    [{ protocol: 'latch-window' }, /options.protocol is 'latch-window'/],
+    [{ clocks: ['utc'] }, /options.clocks\[0\] is 'utc'/],
     [{ clocks: [] }, /at least one clock/],
-    [{ generation: 'vmclock' }, /no generation 'vmclock'/],
+    [{ generation: 'vmclock' }, /options.generation is 'vmclock'/],
   ])('cannot be made with %j', (options, what) => {
     expect(() => ClockPage.create(undefined, options as never)).toThrow(refusal('ERR_BAD_ARGUMENT', what));
   });
