@@ -60,7 +60,6 @@ export const aU64 = aValue(
 /** Any number but NaN. */
 export const aNumber = aValue((value) => typeof value === 'number' && !Number.isNaN(value), 'a number');
 export const aText = aValue((value) => typeof value === 'string', 'a text');
-export const aFlag = aValue((value) => typeof value === 'boolean', 'true or false');
 export const aPath = aValue(
   (value) => typeof value === 'string' && value !== '' && !value.includes('\0'),
   'the path of a file',

@@ -4,7 +4,7 @@ import type { Host } from './host.js';
 const MOST_RANGES = 8;
 
 /** CPUs as `0,2-5`: of many ranges the first, and how many CPUs are left out. */
-export function cpuRanges(cpus: readonly number[]): string {
+function cpuRanges(cpus: readonly number[]): string {
   const ranges: { first: number; last: number }[] = [];
   for (const cpu of [...new Set(cpus)].toSorted((a, b) => a - b)) {
     const range = ranges.at(-1);

@@ -32,16 +32,10 @@ const LIFTS: Readonly<Record<string, string>> = {
 };
 
 const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
-/** Those that Node has no names for (include/uapi/asm-generic/errno.h), of calls that this package makes. */
-const OTHER_ERRNO_NAMES: Readonly<Record<number, string>> = {
-  132: 'ERFKILL',
-  133: 'EHWPOISON',
-  512: 'ERESTARTSYS',
-};
 
 /** The symbol of an errno, by the libc's names: libuv, which Node asks otherwise, knows fewer. */
 function errnoName(errorNumber: number): string {
-  return ERRNO_NAMES.get(errorNumber) ?? OTHER_ERRNO_NAMES[errorNumber] ?? `errno ${errorNumber}`;
+  return ERRNO_NAMES.get(errorNumber) ?? `errno ${errorNumber}`;
 }
 
 function nativeError(

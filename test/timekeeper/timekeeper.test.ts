@@ -254,7 +254,7 @@ describe('a timekeeper', () => {
       refusal('ERR_BAD_ARGUMENT', /byNs is no bigint/),
     );
     await expect(schedule({ ...sane, at: {} })).rejects.toThrow(refusal('ERR_BAD_ARGUMENT', /instant/));
-    await expect(schedule(null)).rejects.toThrow(refusal('ERR_BAD_ARGUMENT', /no change/));
+    await expect(schedule(null)).rejects.toThrow(refusal('ERR_BAD_ARGUMENT', /the change is null/));
     await expect(timekeeper.setPreference('both' as never)).rejects.toThrow(
       refusal('ERR_BAD_ARGUMENT', /'both'/),
     );
