@@ -31,7 +31,12 @@ const LIFTS: Readonly<Record<string, string>> = {
   ENOMEM: 'raise the limit of memory (ulimit -v, memory.max)',
 };
 
-const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+// Of two names of one number the first in the alphabet: EAGAIN, not EWOULDBLOCK.
+const ERRNO_NAMES = new Map(
+  Object.entries(constants.errno)
+    .toSorted(([a], [b]) => (a < b ? 1 : -1))
+    .map(([name, number]) => [number, name]),
+);
 
 /** The symbol of an errno, by the libc's names: libuv, which Node asks otherwise, knows fewer. */
 function errnoName(errorNumber: number): string {
