@@ -1,3 +1,5 @@
+import { printable } from './printable.js';
+
 /**
  * The stable codes of {@link LatchclockError}. A code, once released, keeps its meaning.
  *
@@ -69,6 +71,14 @@ export interface LatchclockErrorDetails {
   cause?: unknown;
 }
 
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return typeof value;
+  }
+}
+
 /**
  * The one error class of this package: every error that a caller can cause is one of these. `message` is one
  * line: what is wrong, where, and what to do about it.
@@ -83,10 +93,16 @@ export class LatchclockError extends Error {
   readonly errno: string | undefined;
   readonly syscall: string | undefined;
 
-  constructor(code: LatchclockErrorCode, what: string, details: LatchclockErrorDetails = {}) {
-    const place = details.where === undefined ? '' : ` (${details.where})`;
-    const remedy = details.todo === undefined ? '' : `; ${details.todo}`;
-    super(`${what}${place}${remedy}`, details.cause === undefined ? undefined : { cause: details.cause });
+  constructor(code: LatchclockErrorCode, what: string, given: LatchclockErrorDetails = {}) {
+    // Who reports an error wrongly must not hide it behind another one.
+    const details = (given as LatchclockErrorDetails | null) ?? {};
+    const place = details.where === undefined ? '' : ` (${textOf(details.where)})`;
+    const remedy = details.todo === undefined ? '' : `; ${textOf(details.todo)}`;
+    // One line, also where a part of it is somebody else's text.
+    super(
+      printable(`${textOf(what)}${place}${remedy}`),
+      details.cause === undefined ? undefined : { cause: details.cause },
+    );
     this.code = code;
     this.what = what;
     this.where = details.where;

@@ -2,11 +2,15 @@ import { isLatchclockError } from '../errors.js';
 import { openMachine } from '../host/host.js';
 import { runTrial, type TrialPlan, type TrialResult } from './trial.js';
 
-/** What the process says when it ends: what it found, or what kept it from it. */
+/** What the process says: that it has started; and when it ends, what it found, or what kept it from it. */
 export type TrialNews =
+  | { readonly started: true }
   | { readonly result: TrialResult }
   | { readonly code: string; readonly what: string; readonly where: string };
 
+// Whoever started it is gone, however it ended: there is nobody to measure for.
+const leave = (): never => process.exit(1);
+process.once('disconnect', leave);
 process.once('message', (plan: TrialPlan) => {
   void runTrial(openMachine(), plan)
     .then(
@@ -20,5 +24,11 @@ process.once('message', (plan: TrialPlan) => {
               where: '',
             },
     )
-    .then((news) => process.send?.(news, () => process.disconnect()));
+    .then((news) =>
+      process.send?.(news, () => {
+        process.off('disconnect', leave);
+        process.disconnect();
+      }),
+    );
 });
+process.send?.({ started: true } satisfies TrialNews);

@@ -1,9 +1,20 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { isLatchclockError, LatchclockError, type LatchclockErrorCode } from '../errors.js';
+import {
+  aFunction,
+  aListOf,
+  anInteger,
+  anObject,
+  aSignal,
+  aText,
+  aU64,
+  checkArgument,
+  oneOf,
+  optional,
+} from '../arguments.js';
+import { isLatchclockError, type LatchclockErrorCode } from '../errors.js';
 import { chooseCpus } from '../host/cpus.js';
 import { type Host, type HostSummary, summarizeHost } from '../host/host.js';
 import { seededRandom } from '../random.js';
-import { isU64 } from '../units.js';
 import { BUDGETS, type Budget, type BudgetName } from './budget.js';
 import {
   type Check,
@@ -151,10 +162,6 @@ async function verdictOf(check: Check, context: CheckContext): Promise<Verdict> 
   }
 }
 
-function bad(where: string, what: string, todo?: string): LatchclockError {
-  return new LatchclockError('ERR_BAD_ARGUMENT', what, todo === undefined ? { where } : { where, todo });
-}
-
 function countsOf(checks: readonly CheckResult[]): CheckCounts {
   const count = (status: CheckStatus): number => checks.filter((check) => check.status === status).length;
   return { pass: count('pass'), fail: count('fail'), warn: count('warn'), skip: count('skip') };
@@ -171,23 +178,16 @@ export interface PreparedRun {
   run(): Promise<RunReport>;
 }
 
-/** Refuses what is of the wrong type: callers may have no compiler. */
-function checkTypes({ budget, only, skip, cpus, seed }: RunOptions): void {
-  if (budget !== undefined && !Object.hasOwn(BUDGETS, budget)) {
-    throw bad('budget', `there is no budget '${budget}'`, `choose from ${Object.keys(BUDGETS).join(', ')}`);
-  }
-  for (const [name, list] of Object.entries({ only, skip })) {
-    if (list !== undefined && !(Array.isArray(list) && list.every((entry) => typeof entry === 'string'))) {
-      throw bad(name, `${name} is no list of names`);
-    }
-  }
-  if (cpus !== undefined && !(Array.isArray(cpus) && cpus.every((cpu) => Number.isInteger(cpu)))) {
-    throw bad('cpus', 'cpus is no list of whole numbers');
-  }
-  if (seed !== undefined && !(typeof seed === 'bigint' && isU64(seed))) {
-    throw bad('seed', `the seed ${seed} is no unsigned 64-bit bigint`);
-  }
-}
+const someNames = optional(aListOf(aText, 'a list of names'));
+const someOptions = anObject({
+  budget: optional(oneOf(Object.keys(BUDGETS))),
+  only: someNames,
+  skip: someNames,
+  cpus: optional(aListOf(anInteger(0, 65_535), 'a list of CPUs')),
+  seed: optional(aU64),
+  signal: optional(aSignal),
+  onProgress: optional(aFunction),
+});
 
 // A run pins the thread to one CPU after another: a second one in the same thread waits, or it would take the
 // first one's pin for the thread's own affinity.
@@ -200,7 +200,7 @@ let lastRun: Promise<unknown> = Promise.resolve();
  *   that is no unsigned 64-bit integer
  */
 export function prepareRun(host: Host, options: RunOptions): PreparedRun {
-  checkTypes(options);
+  checkArgument('validate', 'options', options, someOptions);
   const selected = selectChecks(options.only ?? [], options.skip ?? []);
   const budget = BUDGETS[options.budget ?? 'default'];
   const cpus = chooseCpus(host, options.cpus);

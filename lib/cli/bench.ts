@@ -4,15 +4,14 @@ import type { BenchReport } from '../bench/model.js';
 import { type BenchOptions, prepareBench } from '../bench/run.js';
 import { BENCH_PATHS } from '../bench/subject.js';
 import { LatchclockError } from '../errors.js';
-import { machineFiles } from '../host/files.js';
 import { openMachine } from '../host/host.js';
 import { benchCsv } from '../report/bench-csv.js';
 import { benchJson } from '../report/bench-json.js';
 import { benchText } from '../report/bench-text.js';
 import { textStyle } from '../report/text.js';
-import { wrapped } from '../report/wrapped.js';
 import { ExitCode } from './exit-code.js';
 import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
+import { readInput } from './input.js';
 import { reportRun } from './measured-run.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
 
@@ -50,18 +49,7 @@ function parseNumber(
 const MOST_REPORT_BYTES = 64 << 20;
 
 function readEarlier(path: string): EarlierReport {
-  const bytes = machineFiles.read(path, MOST_REPORT_BYTES + 1);
-  if (bytes.length > MOST_REPORT_BYTES) {
-    throw new LatchclockError(
-      'ERR_BAD_ARGUMENT',
-      `the earlier report has more than ${MOST_REPORT_BYTES} bytes`,
-      {
-        where: path,
-        todo: 'no report is as large',
-      },
-    );
-  }
-  return parseEarlier(Buffer.from(bytes).toString('utf8'), path);
+  return parseEarlier(readInput(path, MOST_REPORT_BYTES, '--compare'), path);
 }
 
 function benchOptions(options: Options): BenchOptions {
@@ -125,7 +113,7 @@ async function runBench(options: Options): Promise<ExitCode> {
 
 const HELP = `
 Paths:
-${wrapped(BENCH_PATHS.join(', '), 2, 100).join('\n')}
+  ${BENCH_PATHS.join(', ')}
 
 Examples:
   latchclock bench --quick
@@ -133,8 +121,7 @@ Examples:
   latchclock bench --format json -o old.json
   latchclock bench --compare old.json --fail-on-regression 10
 
-Exit: 0 measured, 1 slower than the earlier report by more than --fail-on-regression, 2 wrong usage or input,
-3 cannot run here, 130 interrupted.`;
+Exit: 0 measured, 1 slower than the earlier report by more than --fail-on-regression, 2 wrong usage or input, 3 cannot run here, 130 interrupted.`;
 
 /** Adds the command `bench`; `finish` takes its exit code. */
 export function addBench(program: Command, finish: (code: ExitCode) => void): void {

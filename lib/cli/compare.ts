@@ -11,7 +11,6 @@ import {
   prepareCompare,
 } from '../compare/run.js';
 import { LatchclockError } from '../errors.js';
-import { machineFiles } from '../host/files.js';
 import { openMachine } from '../host/host.js';
 import { compareCsv } from '../report/compare-csv.js';
 import { compareJson } from '../report/compare-json.js';
@@ -20,6 +19,7 @@ import { compareText } from '../report/compare-text.js';
 import { textStyle } from '../report/text.js';
 import { ExitCode } from './exit-code.js';
 import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
+import { readInput } from './input.js';
 import { type RunHooks, reportRun } from './measured-run.js';
 import { type Output, openOutput } from './output.js';
 import { parseChoice } from './values.js';
@@ -56,8 +56,11 @@ function parseSpan(text: string): CompareSpan {
   return { seconds: Number(digits) * size };
 }
 
-/** Beside the report: opened before anything is measured, whole or not at all. */
-function recordingOutput({ record, replay, mode, against }: Options): Output | null {
+/** Beside the report: found to be writable before anything is measured, whole or not at all. */
+async function recordingOutput(
+  { record, replay, mode, against }: Options,
+  signal: AbortSignal,
+): Promise<Output | null> {
   if (record === undefined) return null;
   if (replay !== undefined || mode === 'page' || against !== undefined) {
     throw bad(
@@ -66,18 +69,14 @@ function recordingOutput({ record, replay, mode, against }: Options): Output | n
       'follow it, or run free from it',
     );
   }
-  return openOutput(record);
+  return openOutput(record, signal, '--record');
 }
 
 /** Some 600,000 states. */
 const MOST_RECORDING_BYTES = 256 << 20;
 
 function readRecording(path: string): Recording {
-  const bytes = machineFiles.read(path, MOST_RECORDING_BYTES + 1);
-  if (bytes.length > MOST_RECORDING_BYTES) {
-    throw bad(`the file has more than ${MOST_RECORDING_BYTES} bytes`, path, 'no recording is as large');
-  }
-  return parseRecording(Buffer.from(bytes).toString('utf8'), path);
+  return parseRecording(readInput(path, MOST_RECORDING_BYTES, '--replay'), path);
 }
 
 function compareOptions(options: Options): CompareOptions {
@@ -97,18 +96,17 @@ async function runCompare(options: Options): Promise<ExitCode> {
   const format = parseChoice('--format', options.format, FORMATS);
   const given = compareOptions(options);
   const host = openMachine();
-  const prepare = (hooks: RunHooks): { run(): Promise<CompareReport> } => {
+  const prepare = async (hooks: RunHooks): Promise<{ run(): Promise<CompareReport> }> => {
     const prepared = prepareCompare(host, { ...given, ...hooks });
-    const recorded = recordingOutput(options);
+    const recorded = await recordingOutput(options, hooks.signal);
     return {
       run: async () => {
         try {
           const report = await prepared.run();
           if (report.recording !== null) await recorded?.write(formatRecording(report.recording));
           return report;
-        } catch (error) {
+        } finally {
           recorded?.discard();
-          throw error;
         }
       },
     };
@@ -142,8 +140,7 @@ Examples:
   latchclock compare --replay pages.jsonl
   latchclock compare --against ptp:/dev/ptp0
 
-Exit: 0 all agrees (a drift is no fault), 1 an update is unexplained or a value is off, 2 wrong usage or
-input, 3 cannot run here, 130 interrupted.`;
+Exit: 0 all agrees (a drift is no fault), 1 an update is unexplained or a value is off, 2 wrong usage or input, 3 cannot run here, 130 interrupted.`;
 
 /** Adds the command `compare`; `finish` takes its exit code. */
 export function addCompare(program: Command, finish: (code: ExitCode) => void): void {

@@ -92,8 +92,7 @@ Examples:
   latchclock hazards --format json -o hazards.json
   latchclock hazards --only explored,stepped --format markdown
 
-Exit: 0 every cell is as expected (expected-unsafe ones included), 1 one is not, 2 wrong usage,
-3 cannot run here or nothing was run, 130 interrupted.`;
+Exit: 0 every cell is as expected (expected-unsafe ones included), 1 one is not, 2 wrong usage, 3 cannot run here or nothing was run, 130 interrupted.`;
 
 /** Adds the command `hazards`; `finish` takes its exit code. */
 export function addHazards(program: Command, finish: (code: ExitCode) => void): void {

@@ -6,7 +6,7 @@ import { inspectText } from '../report/inspect-text.js';
 import { textStyle } from '../report/text.js';
 import { ExitCode } from './exit-code.js';
 import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
-import { openOutput } from './output.js';
+import { writeAnswer } from './measured-run.js';
 import { parseChoice } from './values.js';
 
 const FORMATS = ['text', 'json'] as const;
@@ -19,16 +19,10 @@ interface InspectOptions extends HostNameOptions {
 async function runInspect(options: InspectOptions): Promise<ExitCode> {
   const format = parseChoice('--format', options.format, FORMATS);
   const host = openMachine();
-  const output = openOutput(options.output);
-  try {
+  await writeAnswer(options.output, (stream) => {
     const inspection = nameHost(inspectHost(host), options);
-    await output.write(
-      format === 'json' ? inspectJson(inspection) : inspectText(inspection, textStyle(output.stream)),
-    );
-  } catch (error) {
-    output.discard();
-    throw error;
-  }
+    return format === 'json' ? inspectJson(inspection) : inspectText(inspection, textStyle(stream));
+  });
   return ExitCode.held;
 }
 

@@ -30,7 +30,9 @@ import { POLICIES } from '../smear/policy.js';
 import { type Scene, type Suppositions, sceneAt, sceneOf } from '../smear/scene.js';
 import { type Smear, smearOf, unsmear } from '../smear/smear.js';
 import { ExitCode } from './exit-code.js';
-import { type Output, openOutput } from './output.js';
+import { readInputBytes } from './input.js';
+import { writeAnswer } from './measured-run.js';
+import type { Output } from './output.js';
 import { parseChoice } from './values.js';
 
 const WRITTEN = ['text', 'json'] as const;
@@ -59,6 +61,8 @@ type Stream = Output['stream'];
 /** An answer in each of its formats, made when it is asked for. */
 type Answer<F extends Format> = Readonly<Record<F, (stream: Stream) => string | Promise<string>>>;
 
+const MOST_TABLE_BYTES = 1 << 20;
+
 function leapTable({ table, uncheckedTable }: SmearOptions): FoundLeapTable {
   if (table !== undefined && uncheckedTable !== undefined) {
     throw new LatchclockError('ERR_BAD_ARGUMENT', 'two tables are given', {
@@ -66,8 +70,12 @@ function leapTable({ table, uncheckedTable }: SmearOptions): FoundLeapTable {
       todo: 'give one of them',
     });
   }
-  return leapTableOf(machineFiles, {
-    path: uncheckedTable ?? table,
+  const option = uncheckedTable === undefined ? '--table' : '--unchecked-table';
+  // A table that an option names may come through a pipe.
+  const read = (path: string): Uint8Array => readInputBytes(path, MOST_TABLE_BYTES, option);
+  const path = uncheckedTable ?? table;
+  return leapTableOf(path === undefined ? machineFiles : { ...machineFiles, read }, {
+    path,
     isChecked: uncheckedTable === undefined,
   });
 }
@@ -107,13 +115,7 @@ async function run<F extends Format>(
 ): Promise<void> {
   const format = parseChoice('--format', options.format, formats);
   const answer = ask();
-  const output = openOutput(options.output);
-  try {
-    await output.write(await answer[format](output.stream));
-  } catch (error) {
-    output.discard();
-    throw error;
-  }
+  await writeAnswer(options.output, answer[format]);
 }
 
 function plan(options: SmearOptions): Answer<Drawn> {

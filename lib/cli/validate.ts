@@ -13,8 +13,7 @@ import { validateJunit } from '../report/validate-junit.js';
 import { validateBrief, validateText } from '../report/validate-text.js';
 import { ExitCode } from './exit-code.js';
 import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
-import { reportRun } from './measured-run.js';
-import { openOutput } from './output.js';
+import { reportRun, writeAnswer } from './measured-run.js';
 import { collectNames, parseChoice, parseCpuList, parseSeed } from './values.js';
 
 const FORMATS = ['text', 'json', 'junit', 'prometheus'] as const;
@@ -73,21 +72,6 @@ function explainChecks(
   }
 }
 
-/** Writes what needs no measurement. */
-async function writeText(
-  path: string | undefined,
-  text: (stream: { isTTY?: boolean; columns?: number }) => string,
-): Promise<ExitCode> {
-  const output = openOutput(path);
-  try {
-    await output.write(text(output.stream));
-  } catch (error) {
-    output.discard();
-    throw error;
-  }
-  return ExitCode.held;
-}
-
 async function render(
   report: RunReport,
   format: Format,
@@ -118,7 +102,8 @@ export function exitCodeOf({ interrupted, summary }: Pick<RunReport, 'interrupte
 async function runValidate(options: ValidateOptions): Promise<ExitCode> {
   const { explain } = options;
   if (explain !== undefined) {
-    return writeText(options.output, (stream) => explainChecks(explain, options.format, stream));
+    await writeAnswer(options.output, (stream) => explainChecks(explain, options.format, stream));
+    return ExitCode.held;
   }
   const format = parseChoice('--format', options.format, FORMATS);
   const brief = options.brief === true;
@@ -135,7 +120,10 @@ async function runValidate(options: ValidateOptions): Promise<ExitCode> {
     ...(options.cpus === undefined ? {} : { cpus: parseCpuList(options.cpus) }),
     ...(options.seed === undefined ? {} : { seed: parseSeed(options.seed) }),
   };
-  if (options.list) return writeText(options.output, (stream) => listChecks(format, stream));
+  if (options.list) {
+    await writeAnswer(options.output, (stream) => listChecks(format, stream));
+    return ExitCode.held;
+  }
   const host = openMachine();
   const report = await reportRun(
     options.output,

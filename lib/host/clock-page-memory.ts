@@ -42,9 +42,12 @@ export interface WritableClockPage extends OpenClockPage {
   readonly bytes: Uint8Array;
 }
 
-function withHeader(memory: ClockPageMemory, header: ClockPageHeader): WritableClockPage {
+/** The header is encoded before there is memory: one that cannot be leaves none behind. */
+function withHeader(make: () => ClockPageMemory, header: ClockPageHeader): WritableClockPage {
+  const encoded = encodeClockPageHeader(header);
+  const memory = make();
   const bytes = new Uint8Array(memory.buffer());
-  bytes.set(encodeClockPageHeader(header));
+  bytes.set(encoded);
   return { memory, header, bytes, writable: true, close: () => memory.close() };
 }
 
@@ -54,7 +57,7 @@ function withHeader(memory: ClockPageMemory, header: ClockPageHeader): WritableC
  * @throws LatchclockError `ERR_BAD_ARGUMENT` for a header that cannot be, `ERR_SYSTEM_CALL` where memory is short
  */
 export function createAnonymousPage(addon: Addon, header: ClockPageHeader): WritableClockPage {
-  return withHeader(new addon.ClockPageMemory(PageMemoryKind.anonymous, -1, true), header);
+  return withHeader(() => new addon.ClockPageMemory(PageMemoryKind.anonymous, -1, true), header);
 }
 
 /**
@@ -67,8 +70,8 @@ export function createMemfdPage(
   addon: Addon,
   header: ClockPageHeader,
 ): WritableClockPage & { readonly fileDescriptor: number } {
-  const memory = new addon.ClockPageMemory(PageMemoryKind.memfd, -1, true);
-  return { ...withHeader(memory, header), fileDescriptor: memory.fileDescriptor() };
+  const page = withHeader(() => new addon.ClockPageMemory(PageMemoryKind.memfd, -1, true), header);
+  return { ...page, fileDescriptor: page.memory.fileDescriptor() };
 }
 
 function fileError(what: string, path: string, cause: unknown, todo?: string): LatchclockError {
@@ -133,6 +136,16 @@ function checkFile(status: Stats, where: string): void {
   }
 }
 
+/** The header, of a copy: a writer of bad intent may change it while it is judged. A page without one is given back. */
+function headerOf(memory: ClockPageMemory): ClockPageHeader {
+  try {
+    return decodeClockPageHeader(memory.copy());
+  } catch (cause) {
+    memory.close();
+    throw cause;
+  }
+}
+
 function mapDescriptor(
   addon: Addon,
   fileDescriptor: number,
@@ -141,8 +154,7 @@ function mapDescriptor(
 ): OpenClockPage | WritableClockPage {
   checkFile(fstatSync(fileDescriptor), where);
   const memory = new addon.ClockPageMemory(PageMemoryKind.file, fileDescriptor, writable);
-  // Of a copy: a writer of bad intent may change the header while it is judged.
-  const header = decodeClockPageHeader(memory.copy());
+  const header = headerOf(memory);
   const close = (): void => memory.close();
   if (!writable) return { memory, header, writable, close };
   return { memory, header, writable, close, bytes: new Uint8Array(memory.buffer()) };
@@ -168,11 +180,16 @@ export function createPageFile(addon: Addon, path: string, header: ClockPageHead
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   return withDescriptor(aside, flags, 0o644, (fileDescriptor) => {
     try {
-      if (writeSync(fileDescriptor, whole) !== whole.length)
-        throw fileError('the disk is full', path, undefined);
+      for (let written = 0; written < whole.length; )
+        written += writeSync(fileDescriptor, whole, written, whole.length - written, written);
       const page = mapDescriptor(addon, fileDescriptor, path, true) as WritableClockPage;
-      // A link, since a rename would replace a page that others have mapped.
-      linkSync(aside, path);
+      try {
+        // A link, since a rename would replace a page that others have mapped.
+        linkSync(aside, path);
+      } catch (cause) {
+        page.close();
+        throw cause;
+      }
       return page;
     } catch (cause) {
       if (cause instanceof LatchclockError) throw cause;

@@ -1,3 +1,4 @@
+import { checkWords } from '../arguments.js';
 import { isLatchclockError, LatchclockError } from '../errors.js';
 import { type PageClock, ReadingSource, type ReadingSourceName } from '../native/addon.js';
 import { CLOCK_IDS, type ClockName, PAGE_CLOCKS } from '../page/posix-clocks.js';
@@ -20,7 +21,7 @@ export interface Clock {
   /**
    * The same into `out[0]`, without making a `bigint`.
    *
-   * @throws LatchclockError as {@link Clock.now}
+   * @throws LatchclockError as {@link Clock.now}; `ERR_BAD_ARGUMENT` where `out` has no word
    */
   nowInto(out: BigInt64Array): void;
 }
@@ -71,6 +72,7 @@ function makeClock(host: Host, id: ClockName, path: ReadingSourceName): Clock {
       return value[0] as bigint;
     },
     nowInto: (out) => {
+      checkWords('nowInto', out, 1);
       read();
       out[0] = value[0] as bigint;
     },

@@ -42,7 +42,8 @@ export function nameCpus(cpus: readonly number[]): string {
 export function chooseCpus(host: Host, wanted: readonly number[] | undefined): readonly number[] {
   const allowed = host.addon.cpuAffinity();
   if (wanted === undefined) return allowed;
-  const outside = wanted.filter((cpu) => !allowed.includes(cpu));
+  const known = new Set(allowed);
+  const outside = wanted.filter((cpu) => !known.has(cpu));
   if (wanted.length === 0 || outside.length > 0) {
     throw new LatchclockError(
       'ERR_BAD_ARGUMENT',

@@ -19,7 +19,8 @@ function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
 
-function fileError(what: string, path: string, syscall: string, cause: unknown): LatchclockError {
+/** An error of a file that cannot be opened or read, with the errno. */
+export function fileError(what: string, path: string, syscall: string, cause: unknown): LatchclockError {
   const errno = errnoOf(cause);
   const reason = errno === undefined ? '' : `: ${errno}`;
   const details = { where: path, syscall, cause };
@@ -47,34 +48,68 @@ function withOpenFile<T>(path: string, use: (fileDescriptor: number) => T): T {
 
 const CHUNK_BYTES = 1 << 20;
 const RECORD_BYTES = 8192;
+const PATIENCE_MS = 10;
 
-/** From where the file stands where `offset` is null: a device cannot be read at an offset. */
-function readBytes(path: string, offset: bigint | null, mostBytes: number): Uint8Array {
-  return withOpenFile(path, (fileDescriptor) => {
-    const chunks: Uint8Array[] = [];
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, mostBytes));
-    let total = 0;
-    while (total < mostBytes) {
-      const position = offset === null ? null : offset + BigInt(total);
-      let count: number;
-      try {
-        count = readSync(fileDescriptor, buffer, 0, Math.min(buffer.length, mostBytes - total), position);
-      } catch (cause) {
-        throw fileError('cannot read', path, 'read', cause);
-      }
-      if (count === 0) break;
-      // A copy: files of /proc come a page a read, and each would keep a whole buffer.
-      chunks.push(new Uint8Array(buffer.subarray(0, count)));
-      total += count;
+/** Waits in this thread, whatever its event loop is at. */
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+/**
+ * One read, again where a signal came in between; of a pipe that has nothing for now, when it has.
+ *
+ * @throws LatchclockError `ERR_FILE`
+ */
+function readSome(
+  fileDescriptor: number,
+  buffer: Uint8Array,
+  length: number,
+  position: bigint | null,
+  path: string,
+): number {
+  for (;;) {
+    try {
+      return readSync(fileDescriptor, buffer, 0, length, position);
+    } catch (cause) {
+      const errno = errnoOf(cause);
+      if (errno === 'EAGAIN') pause(PATIENCE_MS);
+      else if (errno !== 'EINTR') throw fileError('cannot read', path, 'read', cause);
     }
-    return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
-  });
+  }
+}
+
+/**
+ * At most `mostBytes` bytes of an open file from `offset`, or from where it stands (a device cannot be read at an
+ * offset): each read may give less than what it was asked for.
+ *
+ * @throws LatchclockError `ERR_FILE`
+ */
+export function readOpenFile(
+  fileDescriptor: number,
+  path: string,
+  mostBytes: number,
+  offset: bigint | null = null,
+): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, mostBytes));
+  let total = 0;
+  while (total < mostBytes) {
+    const length = Math.min(buffer.length, mostBytes - total);
+    const position = offset === null ? null : offset + BigInt(total);
+    const count = readSome(fileDescriptor, buffer, length, position, path);
+    if (count === 0) break;
+    // A copy: files of /proc come a page a read, and each would keep a whole buffer.
+    chunks.push(new Uint8Array(buffer.subarray(0, count)));
+    total += count;
+  }
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
 }
 
 /** The files of the running machine. */
 export const machineFiles: HostFiles = {
-  read: (path, mostBytes) => readBytes(path, null, mostBytes),
-  readAt: readBytes,
+  read: (path, mostBytes) => withOpenFile(path, (file) => readOpenFile(file, path, mostBytes)),
+  readAt: (path, offset, mostBytes) =>
+    withOpenFile(path, (file) => readOpenFile(file, path, mostBytes, offset)),
 
   readRecords(path, mostRecords) {
     return withOpenFile(path, (fileDescriptor) => {
@@ -89,7 +124,7 @@ export const machineFiles: HostFiles = {
           const errno = errnoOf(cause);
           if (errno === 'EAGAIN') break;
           // A record that was overwritten while we read: the next read goes on behind the gap.
-          if (errno === 'EPIPE') continue;
+          if (errno === 'EPIPE' || errno === 'EINTR') continue;
           throw fileError('cannot read', path, 'read', cause);
         }
       }

@@ -1,3 +1,4 @@
+import { checkArgument, oneOf } from '../arguments.js';
 import { CounterMethod, type CounterMethodName } from '../native/addon.js';
 import type { KernelPageSnapshot } from '../page/kernel-page.js';
 import type { ClockName } from '../page/posix-clocks.js';
@@ -18,6 +19,7 @@ export function thisMachine(): Host {
 const readers = new Map<CounterMethodName, () => bigint>();
 
 function counterReader(method: CounterMethodName): () => bigint {
+  checkArgument('counter.read', 'the method', method, oneOf(Object.keys(CounterMethod)));
   const out = new BigInt64Array(1);
   const read = thisMachine().addon.counterReader(CounterMethod[method], out);
   return () => {
@@ -34,7 +36,7 @@ export const counter = {
    * synchronised.
    *
    * @throws LatchclockError `ERR_COUNTER_DISABLED` where reading would raise a signal (asked at the first reading by
-   *   a method in this thread), `ERR_COUNTER_UNSUPPORTED` where the CPU lacks the method, and as
+   *   a method in this thread), `ERR_COUNTER_UNSUPPORTED` where the CPU lacks the method, `ERR_BAD_ARGUMENT` for none, and as
    *   {@link openClock} off x86-64 Linux
    */
   read(method: CounterMethodName = 'lfence-rdtsc'): bigint {

@@ -1,3 +1,4 @@
+import { checkArgument, checkWords } from '../arguments.js';
 import {
   type Addon,
   type OutOfWindowPolicyName,
@@ -9,7 +10,7 @@ import {
 import { OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
 import { wrapU64 } from '../units.js';
 import type { OpenClockPage } from './clock-page-memory.js';
-import { badReading, type PageReadingOptions, pageReading, policyOf } from './page-reading.js';
+import { type PageReadingOptions, pageReading, policyOf, someReadingOptions } from './page-reading.js';
 
 /** How to read the clocks of a page at once. */
 export interface PageSetOptions extends PageReadingOptions {
@@ -56,6 +57,10 @@ export interface PageSetHandle {
    * @throws LatchclockError as {@link read}; `ERR_BAD_ARGUMENT` if `out` is shorter
    */
   readInto(out: BigInt64Array): void;
+  /** Gives back what the set holds of its page, as a clock's `close()` does. */
+  close(): void;
+  /** As {@link PageSetHandle.close}. */
+  [Symbol.dispose](): void;
 }
 
 const WHERE = 'openPageSet';
@@ -69,6 +74,7 @@ const FIRST_CLOCK = 3;
  *   reader cannot take, or a file that was cut short; `ERR_COUNTER_DISABLED`
  */
 export function openPageSet(addon: Addon, page: OpenClockPage, options: PageSetOptions = {}): PageSetHandle {
+  checkArgument(WHERE, 'options', options, someReadingOptions);
   const { header, memory } = page;
   const policy = policyOf(options.outOfWindow, WHERE, ['error', 'spin']);
   const { protocol, wide, generation } = pageReading(header, options, WHERE);
@@ -81,6 +87,7 @@ export function openPageSet(addon: Addon, page: OpenClockPage, options: PageSetO
     policy === 'spin',
     words,
   );
+  const close = (): void => addon.closePageReader(read);
   const { clocks } = header;
   return {
     protocol,
@@ -98,15 +105,11 @@ export function openPageSet(addon: Addon, page: OpenClockPage, options: PageSetO
       };
     },
     readInto: (out) => {
-      if (out.length < PAGE_SET_WORDS) {
-        throw badReading(
-          'readInto',
-          `${out.length} words have no room for a set`,
-          `give ${PAGE_SET_WORDS} or more`,
-        );
-      }
+      checkWords('readInto', out, PAGE_SET_WORDS);
       read();
       out.set(words);
     },
+    close,
+    [Symbol.dispose]: close,
   };
 }

@@ -1,3 +1,4 @@
+import { checkArgument, checkWords, oneOf } from '../arguments.js';
 import {
   type Addon,
   OutOfWindowPolicy,
@@ -10,7 +11,13 @@ import { OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
 import { CLOCK_IDS } from '../page/posix-clocks.js';
 import type { OpenClockPage } from './clock-page-memory.js';
 import { type HostFiles, machineFiles } from './files.js';
-import { badReading, type PageReadingOptions, pageReading, policyOf } from './page-reading.js';
+import {
+  badReading,
+  type PageReadingOptions,
+  pageReading,
+  policyOf,
+  someReadingOptions,
+} from './page-reading.js';
 import { readTimeNamespaceFacts } from './time-namespace.js';
 
 /** How to read a clock of a page. */
@@ -47,8 +54,15 @@ export interface PageClockHandle {
    *   instead and refused
    */
   now(): bigint;
-  /** The same into `out[0]`, without making a `bigint`. */
+  /** The same into `out[0]`, without making a `bigint`. Throws `ERR_BAD_ARGUMENT`, too, where `out` has no word. */
   nowInto(out: BigInt64Array): void;
+  /**
+   * Gives back what the clock holds of its page: the mapping, if nothing else is open of it. It cannot be read any more;
+   * closing may be repeated. A clock that is not closed holds it until it is collected as garbage.
+   */
+  close(): void;
+  /** As {@link PageClockHandle.close}. */
+  [Symbol.dispose](): void;
 }
 
 /** Clocks that the kernel has under the same name: the others cannot be asked for by system call. */
@@ -90,6 +104,8 @@ export function openPageClock(
   id: OwnClockName,
   options: PageClockOptions = {},
 ): PageClockHandle {
+  checkArgument('openPageClock', 'the clock', id, oneOf(OWN_CLOCKS));
+  checkArgument('openPageClock', 'options', options, someReadingOptions);
   const { header, memory } = page;
   if (!header.clocks.includes(id)) {
     throw bad(`the page has no clock '${id}'`, `choose from ${header.clocks.join(', ')}`);
@@ -115,6 +131,7 @@ export function openPageClock(
     kernelClock === undefined ? 0 : CLOCK_IDS[kernelClock],
     value,
   );
+  const close = (): void => addon.closePageReader(read);
   return {
     id,
     protocol,
@@ -127,8 +144,11 @@ export function openPageClock(
       return value[0] as bigint;
     },
     nowInto: (out) => {
+      checkWords('nowInto', out, 1);
       read();
       out[0] = value[0] as bigint;
     },
+    close,
+    [Symbol.dispose]: close,
   };
 }

@@ -1,5 +1,11 @@
+import { anObject, oneOf, optional } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
-import { OutOfWindowPolicy, type OutOfWindowPolicyName, type ReaderProtocolName } from '../native/addon.js';
+import {
+  OutOfWindowPolicy,
+  type OutOfWindowPolicyName,
+  ReaderProtocol,
+  type ReaderProtocolName,
+} from '../native/addon.js';
 import type { ClockPageHeader } from '../page/clock-page.js';
 
 /** How to read a page, whatever is read of it. */
@@ -9,6 +15,13 @@ export interface PageReadingOptions {
   /** Default `wide`; `narrow` where the page says that its writer keeps the bound. */
   arithmetic?: 'narrow' | 'wide';
 }
+
+/** What options of reading have to be, whichever page they are for. */
+export const someReadingOptions = anObject({
+  protocol: optional(oneOf(Object.keys(ReaderProtocol))),
+  arithmetic: optional(oneOf(['narrow', 'wide'])),
+  outOfWindow: optional(oneOf(Object.keys(OutOfWindowPolicy))),
+});
 
 /** How a page is read, its defaults filled in and held against the page. */
 export interface PageReading {

@@ -521,6 +521,11 @@ export interface Addon {
     policySpin: boolean,
     out: BigInt64Array,
   ): () => void;
+  /**
+   * Gives back at once what a {@link clockPageReader} or {@link clockPageSetReader} holds of its page; called afterwards,
+   * the function throws. May be called again.
+   */
+  closePageReader(read: () => void): void;
   /** One read of a page's bytes with the counter standing at `cycles`; `ns` starts as `unsetNs` (unsigned). */
   readClockPageAt(
     bytes: Uint8Array,

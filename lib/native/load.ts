@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { getSystemErrorName } from 'node:util';
 import { LatchclockError, type LatchclockErrorCode } from '../errors.js';
 import type { Addon } from './addon.js';
 
@@ -11,7 +13,7 @@ const REMEDIES: Partial<Record<LatchclockErrorCode, string>> = {
   ERR_NO_VDSO: "use the path 'syscall'; 'latchclock inspect' tells what the vDSO has, or why there is none",
   ERR_OUT_OF_WINDOW: 'read again once the writer has published, or ask the kernel by system call',
   ERR_DISRUPTED: 'read again once the writer has published for the new generation',
-  ERR_TOO_MANY_PAGES: 'close pages that are no longer read',
+  ERR_TOO_MANY_PAGES: 'close pages, and clocks of pages, that are no longer read',
   ERR_RETRIES: 'the writer of the page seems stuck: read the clock by system call',
 };
 
@@ -25,8 +27,21 @@ const LIFTS: Readonly<Record<string, string>> = {
   EMFILE: 'raise the limit of open files (ulimit -n)',
   ENFILE: "raise the system's limit of open files or pipes (fs.file-max, fs.pipe-user-pages-hard)",
   EAGAIN: 'raise the limit of threads or memory (ulimit -u, ulimit -v, pids.max)',
+  ENOLCK: 'use a file system that has locks (NFS needs its lock daemon), or free some',
   ENOMEM: 'raise the limit of memory (ulimit -v, memory.max)',
 };
+
+// Of two names of one number the first in the alphabet: EAGAIN, not EWOULDBLOCK.
+const ERRNO_NAMES = new Map(
+  Object.entries(constants.errno)
+    .toSorted(([a], [b]) => (a < b ? 1 : -1))
+    .map(([name, number]) => [number, name]),
+);
+
+/** The symbol of an errno, by the libc's names: libuv, which Node asks otherwise, knows fewer. */
+function errnoName(errorNumber: number): string {
+  return ERRNO_NAMES.get(errorNumber) ?? `errno ${errorNumber}`;
+}
 
 function nativeError(
   code: string,
@@ -36,11 +51,38 @@ function nativeError(
   syscall: string,
 ): LatchclockError {
   const known = code as LatchclockErrorCode;
-  const errno = errorNumber === 0 ? undefined : getSystemErrorName(-errorNumber);
+  const errno = errorNumber === 0 ? undefined : errnoName(errorNumber);
   const todo = REMEDIES[known] ?? LIFTS[errno ?? ''];
   const remedy = todo === undefined ? {} : { todo };
   if (errno === undefined) return new LatchclockError(known, what, { where, ...remedy });
   return new LatchclockError(known, `${syscall} failed with ${errno}`, { where, errno, syscall, ...remedy });
+}
+
+/** Whether a folder has another package, or none: this code was taken out of its own. */
+function isElsewhere(root: string): boolean {
+  try {
+    const { name } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name?: unknown };
+    return name !== 'latchclock';
+  } catch (cause) {
+    // Whatever else keeps it from being read says nothing of where this is.
+    return (cause as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+/** The folder of this package. Throws where a bundler has put the code into another file: the addon is not beside it. */
+function ownRoot(): string {
+  // Undefined where a bundler has made a CommonJS module of this.
+  const url = import.meta.url as string | undefined;
+  const root = url?.startsWith('file:') === true ? fileURLToPath(new URL('../..', url)) : null;
+  if (root !== null && !isElsewhere(root)) return root;
+  throw new LatchclockError(
+    'ERR_ADDON_MISSING',
+    'the native addon is not beside this code, which a bundler has moved',
+    {
+      where: url ?? 'no import.meta.url',
+      todo: "mark the package external (esbuild: --external:latchclock; webpack, Rollup, Vite: external 'latchclock')",
+    },
+  );
 }
 
 export interface LoadOptions {
@@ -73,7 +115,7 @@ export function loadAddon(options: LoadOptions = {}): Addon {
       todo: 'run it on an x86-64 Linux host',
     });
   }
-  const root = options.root ?? fileURLToPath(new URL('../..', import.meta.url));
+  const root = options.root ?? ownRoot();
   const require = createRequire(import.meta.url);
   let nodeGypBuild: { resolve(root: string): string };
   try {

@@ -1,3 +1,13 @@
+import {
+  aBigint,
+  aNumber,
+  anInteger,
+  anObject,
+  checkArgument,
+  type Guard,
+  nullable,
+  oneOf,
+} from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import { NS_PER_SEC } from '../units.js';
 import {
@@ -125,15 +135,39 @@ export function decodeNamespaceOffsets(
   return Object.fromEntries(entries) as Record<PageClockName, bigint>;
 }
 
+const someWords = anObject({
+  mode: aNumber,
+  cycleLast: aBigint,
+  maxCycles: nullable(aBigint),
+  mult: aBigint,
+  shift: anInteger(0, 63),
+});
+const aPageClock = oneOf(PAGE_CLOCKS);
+/** By clock: what is looked at of a snapshot. */
+const someSnapshot = Object.fromEntries(
+  PAGE_CLOCKS.map((clock) => [
+    clock,
+    anObject({
+      main: someWords,
+      raw: someWords,
+      basetimes: anObject({ [clock]: anObject({ seconds: aBigint, nsecAsStored: aBigint }) }),
+      namespaceNs: anObject({ [clock]: aBigint }),
+    }),
+  ]),
+) as Readonly<Record<PageClockName, Guard>>;
+
 /**
  * The segment by which the vDSO computes `clock` while the page stays as it is.
  *
  * A coarse clock is a segment of slope zero. Otherwise the counter is the TSC.
  *
  * @throws LatchclockError `ERR_BAD_PAGE` if the page's mode gives no TSC cycles: under mode `none` the words are
- *   in another clocksource's scale, under `pvclock` and `hvclock` cycles come from another page
+ *   in another clocksource's scale, under `pvclock` and `hvclock` cycles come from another page; `ERR_BAD_ARGUMENT` for
+ *   what is no snapshot, or a clock that is not in it
  */
 export function kernelSegment(snapshot: KernelPageSnapshot, clock: PageClockName): Segment {
+  checkArgument('kernelSegment', 'clock', clock, aPageClock);
+  checkArgument('kernelSegment', 'snapshot', snapshot, someSnapshot[clock]);
   const { seconds, nsecAsStored } = snapshot.basetimes[clock];
   const wholeNs = seconds * NS_PER_SEC + snapshot.namespaceNs[clock];
   if (isCoarse(clock)) {

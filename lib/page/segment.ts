@@ -1,3 +1,4 @@
+import { aBigint, anInteger, anObject, aU64, checkArgument, oneOf } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import { U64_MAX, wrapU64 } from '../units.js';
 
@@ -39,8 +40,33 @@ export interface Segment {
 const S64_MAX = U64_MAX >> 1n;
 const BIT_62 = 1n << 62n;
 
-/** True if `cycles` lies in the window of `segment`, taking `cycles - base` as unsigned 64 bits. */
+const RULES: readonly OutOfWindowRule[] = ['refuse', 'clamp-wide', 'clamp-narrow'];
+/** Exact arithmetic has no limit, but a bigint has. */
+const MOST_SHIFT = 65_536;
+const aShift = anInteger(0, MOST_SHIFT);
+const aSegment = anObject({
+  base: aBigint,
+  maxDelta: aBigint,
+  mult: aBigint,
+  shift: aShift,
+  wholeNs: aBigint,
+  scaledNs: aBigint,
+  outOfWindow: oneOf(RULES),
+});
+const aRate = anObject({ mult: aBigint, shift: aShift });
+
+/**
+ * True if `cycles` lies in the window of `segment`, taking `cycles - base` as unsigned 64 bits.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` for what is no segment, or no bigint
+ */
 export function isInWindow(segment: Segment, cycles: bigint): boolean {
+  checkArgument('isInWindow', 'segment', segment, aSegment);
+  checkArgument('isInWindow', 'cycles', cycles, aBigint);
+  return isInside(segment, cycles);
+}
+
+function isInside(segment: Segment, cycles: bigint): boolean {
   return wrapU64(cycles - segment.base) < segment.maxDelta;
 }
 
@@ -63,17 +89,14 @@ function nsAtWide(segment: Segment, delta: bigint): bigint {
  *
  * @param cycles counter reading, unsigned 64 bits
  * @throws LatchclockError `ERR_OUT_OF_WINDOW` outside the window of a segment whose rule is `refuse`;
- *   `ERR_BAD_ARGUMENT` if `cycles` is no unsigned 64-bit integer
+ *   `ERR_BAD_ARGUMENT` for what is no segment, or `cycles` that are no unsigned 64-bit integer
  */
 export function evaluate(segment: Segment, cycles: bigint): bigint {
-  if (cycles < 0n || cycles > U64_MAX) {
-    throw new LatchclockError('ERR_BAD_ARGUMENT', `cycles ${cycles} is no unsigned 64-bit integer`, {
-      where: 'evaluate',
-    });
-  }
+  checkArgument('evaluate', 'segment', segment, aSegment);
+  checkArgument('evaluate', 'cycles', cycles, aU64);
   switch (segment.outOfWindow) {
     case 'refuse': {
-      if (isInWindow(segment, cycles)) return nsAt(segment, wrapU64(cycles - segment.base));
+      if (isInside(segment, cycles)) return nsAt(segment, wrapU64(cycles - segment.base));
       throw new LatchclockError('ERR_OUT_OF_WINDOW', `counter ${cycles} is outside the window`, {
         where: `base ${segment.base}, maxDelta ${segment.maxDelta}`,
         todo: 'read the page again, or ask the kernel by system call',
@@ -90,8 +113,13 @@ export function evaluate(segment: Segment, cycles: bigint): bigint {
   }
 }
 
-/** Nanoseconds per second of the counter's own rate: the counter's frequency in Hz, `1e9 * 2^shift / mult`. */
+/**
+ * Nanoseconds per second of the counter's own rate: the counter's frequency in Hz, `1e9 * 2^shift / mult`.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` for what has no mult and shift
+ */
 export function frequencyHz(segment: Pick<Segment, 'mult' | 'shift'>): number {
+  checkArgument('frequencyHz', 'segment', segment, aRate);
   // mult is below 2^64 and the quotient is wanted to 1e-15 only: doubles do.
   return (1e9 * 2 ** segment.shift) / Number(segment.mult);
 }

@@ -1,4 +1,5 @@
 import { dateOf } from '../leap/date.js';
+import { printable } from '../printable.js';
 import { formatSeconds } from '../smear/decimal.js';
 import { magnitude, type Rational, toNumber } from '../smear/rational.js';
 import type { Scene } from '../smear/scene.js';
@@ -21,8 +22,8 @@ export function sceneLines({ leap, table, assumesNoLeapsFrom }: Scene, style: Te
     colors.bold(`${TOOL.name} ${TOOL.version}`),
     `${supposed}${kind} leap second of ${leap.date}`,
     `L: ${start}, TAI - UTC goes from ${leap.taiOffsetBefore} s to ${leap.taiOffsetAfter} s`,
-    `table: ${table.source}${dated}`,
-    `chosen: ${table.reason}`,
+    `table: ${printable(table.source)}${dated}`,
+    `chosen: ${printable(table.reason)}`,
     ...(assumesNoLeapsFrom === null ? table.notes : [...table.notes, assumption(assumesNoLeapsFrom)]).map(
       (note) => colors.yellow(columns(style, [], [[note]])),
     ),

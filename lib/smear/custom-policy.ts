@@ -1,3 +1,4 @@
+import { aText, checkArgument } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import { NS_PER_SEC } from '../units.js';
 import { parseSeconds } from './decimal.js';
@@ -117,6 +118,7 @@ function smoothtime(text: string, arguments_: string): SmearPolicy {
  * @throws LatchclockError `ERR_BAD_ARGUMENT`
  */
 export function parsePolicy(text: string): SmearPolicy {
+  checkArgument('parsePolicy', 'the policy', text, aText);
   const known = POLICIES.find(({ name }) => name === (POLICY_ALIASES[text] ?? text));
   if (known !== undefined) return { ...known, name: text };
   const directive = /^\s*smoothtime\s+(\S+)\s+(\S+)(?:\s+leaponly)?\s*$/i.exec(text);

@@ -1,7 +1,9 @@
+import { checkArgument } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import { dateOf } from '../leap/date.js';
 import type { LeapTableEntry } from '../leap/table.js';
 import { NS_PER_SEC } from '../units.js';
+import { aSign, aTimeline, aUnixSeconds } from './guards.js';
 
 /** A leap second, positive (inserted) or negative (left out). */
 export interface Leap {
@@ -87,13 +89,16 @@ export function taiOffsetAt({ leaps, startTaiOffset }: LeapTimeline, unixSeconds
  * the timeline has later is left out, for it may have come otherwise then.
  *
  * @param unixSeconds a 00:00:00 UTC
- * @throws LatchclockError `ERR_BAD_ARGUMENT` if the day is not after the start of the timeline
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` if the day is not after the start of the timeline, or no calendar has it
  */
 export function withLeap(
   timeline: LeapTimeline,
   unixSeconds: bigint,
   sign: 1 | -1,
 ): { timeline: LeapTimeline; leap: Leap } {
+  checkArgument('withLeap', 'timeline', timeline, aTimeline);
+  checkArgument('withLeap', 'unixSeconds', unixSeconds, aUnixSeconds);
+  checkArgument('withLeap', 'sign', sign, aSign);
   const own = timeline.leaps.find((leap) => leap.unixSeconds === unixSeconds && leap.sign === sign);
   if (own !== undefined) return { timeline, leap: own };
   if (unixSeconds - DAY_SECONDS < timeline.startUnixSeconds) {

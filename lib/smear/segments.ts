@@ -1,8 +1,10 @@
+import { aBigint, aNumber, anObject, checkArgument, optional } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import type { Segment } from '../page/segment.js';
 import { isU64, maxBigint, minBigint, NS_PER_SEC, U64_MAX } from '../units.js';
 import { holdCovered } from './coverage.js';
 import { piecesOf } from './curve.js';
+import { aSmear } from './guards.js';
 import {
   add,
   ceiling,
@@ -35,6 +37,12 @@ export interface SegmentOptions {
   toTaiNs?: bigint;
 }
 
+const aCounter = anObject({ cycles: aBigint, taiNs: aBigint, hz: aBigint });
+const someOptions = anObject({
+  boundNs: optional(aNumber),
+  fromTaiNs: optional(aBigint),
+  toTaiNs: optional(aBigint),
+});
 const LEAST_BOUND_NS = 0.6;
 const MOST_BOUND_NS = 1e9;
 const MOST_SHIFT = 63n;
@@ -141,6 +149,9 @@ export function* segmentsOf(
   counter: TaiCounter,
   options: SegmentOptions = {},
 ): Generator<Segment, void> {
+  checkArgument('segmentsOf', 'smear', smear, aSmear);
+  checkArgument('segmentsOf', 'counter', counter, aCounter);
+  checkArgument('segmentsOf', 'options', options, someOptions);
   const { boundNs = 1, fromTaiNs = smear.startNs, toTaiNs = smear.endNs } = options;
   const chord = chordBound(boundNs);
   if (counter.hz < 1n || counter.hz > 1n << 53n) {

@@ -1,8 +1,10 @@
+import { aBigint, checkArgument } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import { minBigint, NS_PER_SEC } from '../units.js';
 import { type Coverage, coverageOf, holdCovered, instantName } from './coverage.js';
 import { type Curve, finalStep, largestShareRate, shareBefore, shareDone, shareRate } from './curve.js';
 import { formatSeconds } from './decimal.js';
+import { aLeap, anExactInstant, aPolicy, aTimeline, checkSmearAt } from './guards.js';
 import type { Leap, LeapTimeline } from './leap.js';
 import { curveOf, type SmearPolicy, windowOf } from './policy.js';
 import { add, compare, multiply, nearest, ONE, type Rational, rational, subtract } from './rational.js';
@@ -42,6 +44,9 @@ function isOverlap(policy: SmearPolicy, earlier: Leap, later: Leap): boolean {
  *   timeline does not cover the window
  */
 export function smearOf(policy: SmearPolicy, leap: Leap, timeline: LeapTimeline): Smear {
+  checkArgument('smearOf', 'policy', policy, aPolicy);
+  checkArgument('smearOf', 'leap', leap, aLeap);
+  checkArgument('smearOf', 'timeline', timeline, aTimeline);
   const window = windowOf(policy, leap.sign);
   const curve = curveOf(policy, leap.sign);
   if (curve.shape !== 'step' && curve.windowNs <= 0n) {
@@ -118,23 +123,27 @@ function smearedOf(smear: Smear, instant: Rational): Rational {
  * @throws LatchclockError `ERR_BAD_ARGUMENT` if the table of leap seconds does not cover the instant
  */
 export function offsetAt(smear: Smear, taiNs: bigint | Rational): Rational {
+  checkSmearAt('offsetAt', smear, 'taiNs', taiNs, anExactInstant);
   holdCovered(smear.coverage, taiNs);
   return offsetOf(smear, typeof taiNs === 'bigint' ? rational(taiNs) : taiNs);
 }
 
 /** {@link offsetAt} to the nearest ns; of two that are equally near, the greater. Throws as that. */
 export function offsetNsAt(smear: Smear, taiNs: bigint): bigint {
+  checkSmearAt('offsetNsAt', smear, 'taiNs', taiNs, aBigint);
   return nearest(offsetAt(smear, taiNs));
 }
 
 /** What the smeared clock shows at an instant, ns, exact as {@link offsetAt}. Throws as that. */
 export function smearedAt(smear: Smear, taiNs: bigint | Rational): Rational {
+  checkSmearAt('smearedAt', smear, 'taiNs', taiNs, anExactInstant);
   holdCovered(smear.coverage, taiNs);
   return smearedOf(smear, typeof taiNs === 'bigint' ? rational(taiNs) : taiNs);
 }
 
 /** {@link smearedAt} to the nearest ns; of two that are equally near, the greater. Throws as that. */
 export function smearedNsAt(smear: Smear, taiNs: bigint): bigint {
+  checkSmearAt('smearedNsAt', smear, 'taiNs', taiNs, aBigint);
   return nearest(smearedAt(smear, taiNs));
 }
 
@@ -169,6 +178,7 @@ export function largestRate({ leap, curve }: Smear): Rational | null {
  * @throws LatchclockError `ERR_BAD_ARGUMENT` if the table of leap seconds does not cover one of the instants
  */
 export function unsmear(smear: Smear, smearedNs: bigint): bigint[] {
+  checkSmearAt('unsmear', smear, 'smearedNs', smearedNs, aBigint);
   const instants = instantsOf(smear, smearedNs);
   for (const instant of instants) holdCovered(smear.coverage, instant, `unix:${formatSeconds(smearedNs)}`);
   return instants;

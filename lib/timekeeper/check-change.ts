@@ -1,3 +1,4 @@
+import { anObject, checkArgument, oneOf } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import type { ScheduledChange } from './schedule.js';
 
@@ -8,14 +9,16 @@ const FIELDS: Readonly<Record<ScheduledChange['kind'], readonly string[]>> = {
   preference: [],
 };
 
+const WHERE = 'a scheduled change';
+const aChange = anObject({ kind: oneOf(Object.keys(FIELDS)), at: anObject({}) });
+
 function bad(what: string, todo: string): LatchclockError {
-  return new LatchclockError('ERR_BAD_ARGUMENT', what, { where: 'a scheduled change', todo });
+  return new LatchclockError('ERR_BAD_ARGUMENT', what, { where: WHERE, todo });
 }
 
 /** Refuses what is no preference. Throws LatchclockError `ERR_BAD_ARGUMENT`. */
 export function checkPreference(preference: unknown): void {
-  if (preference === 'sane' || preference === 'smeared') return;
-  throw bad(`there is no preference '${String(preference)}'`, 'choose from sane, smeared');
+  checkArgument('a preference', 'the preference', preference, oneOf(['sane', 'smeared']));
 }
 
 /**
@@ -24,13 +27,11 @@ export function checkPreference(preference: unknown): void {
  * @throws LatchclockError `ERR_BAD_ARGUMENT`
  */
 export function checkChange(change: ScheduledChange): void {
-  if (typeof change !== 'object' || change === null) throw bad('this is no change', 'give { kind, at }');
-  const given = change as unknown as { at?: Record<string, unknown> } & Record<string, unknown>;
-  const kind = String(given['kind']);
-  const fields = Object.hasOwn(FIELDS, kind) ? FIELDS[kind as ScheduledChange['kind']] : undefined;
-  if (fields === undefined)
-    throw bad(`there is no '${kind}'`, `choose from ${Object.keys(FIELDS).join(', ')}`);
-  const at = given.at ?? {};
+  checkArgument(WHERE, 'the change', change, aChange);
+  const given = change as unknown as { at: Record<string, unknown> } & Record<string, unknown>;
+  const kind = change.kind;
+  const fields = FIELDS[kind];
+  const at = given.at;
   const instants = Object.keys(at);
   if (instants.length !== 1 || !['taiNs', 'cycles'].includes(instants[0] as string)) {
     throw bad('its instant is not told', 'give at: { taiNs } or at: { cycles }');

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { LatchclockError } from '../errors.js';
+import { aListOf, anInteger, anObject, aPath, checkArgument, either, oneOf, optional } from '../arguments.js';
 import {
   createMemfdPage,
   createPageFile,
@@ -34,24 +34,30 @@ export interface ClockPageOptions {
 /** How to read a clock of a page. */
 export interface OwnClockOptions extends Omit<PageClockOptions, 'files'> {}
 
+const WRITTEN: readonly ClockPageHeader['protocol'][] = ['seqlock', 'latch', 'two-window'];
+const GENERATIONS = ['none', 'page'] as const;
+const someOptions = anObject({
+  protocol: optional(oneOf(WRITTEN)),
+  clocks: optional(aListOf(oneOf(OWN_CLOCKS), 'a list of clocks')),
+  generation: optional(oneOf(GENERATIONS)),
+});
+
+const aPlace = either(aPath, anInteger(0, 2 ** 31 - 1), 'the path of a page, or a file descriptor');
+
 function headerOf(options: ClockPageOptions): ClockPageHeader {
+  checkArgument('ClockPage.create', 'options', options, someOptions);
   const { protocol = 'two-window', clocks = OWN_CLOCKS, generation = 'none' } = options;
-  const choose = <Name extends string>(what: string, name: Name, names: readonly Name[]): Name => {
-    if (names.includes(name)) return name;
-    throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no ${what} '${String(name)}'`, {
-      where: 'ClockPage.create',
-      todo: `choose from ${names.join(', ')}`,
-    });
-  };
-  for (const clock of clocks) choose('clock of a page', clock, OWN_CLOCKS);
   return {
     counter: 'tsc',
-    protocol: choose('protocol', protocol, ['seqlock', 'latch', 'two-window']),
-    generationSource: choose('generation', generation, ['none', 'page']),
+    protocol,
+    generationSource: generation,
     arithmetic: 'wide',
     clocks: OWN_CLOCKS.filter((clock) => clocks.includes(clock)),
   };
 }
+
+/** Descriptors of pages in memory that nobody has closed, nor ever will. */
+const forgotten = new FinalizationRegistry<number>((fileDescriptor) => closeSync(fileDescriptor));
 
 /**
  * A clock page of ours, mapped for reading: in a file, for any process; or in memory, for this process, its worker threads
@@ -74,6 +80,7 @@ export class ClockPage {
     this.path = 'path' in place ? place.path : null;
     this.#fileDescriptor = 'path' in place ? -1 : place.fileDescriptor;
     this.#ownsDescriptor = 'isOwn' in place && place.isOwn;
+    if (this.#ownsDescriptor) forgotten.register(this, this.#fileDescriptor, this);
   }
 
   /**
@@ -84,6 +91,7 @@ export class ClockPage {
    *   that cannot be, `ERR_SYSTEM_CALL` where memory is short, and as {@link openClock} off x86-64 Linux
    */
   static create(path?: string, options: ClockPageOptions = {}): ClockPage {
+    checkArgument('ClockPage.create', 'path', path, optional(aPath));
     const header = headerOf(options);
     const { addon } = thisMachine();
     if (path === undefined) {
@@ -102,9 +110,10 @@ export class ClockPage {
    * @param place its file; or the descriptor of a page in memory, which stays open and the caller's
    * @throws LatchclockError `ERR_FILE` where it cannot be opened, is a symbolic link or no regular file, or could be
    *   written by others than its owner, who must be this user or root; `ERR_BAD_PAGE` where it is no page of this
-   *   version; and as {@link openClock} off x86-64 Linux
+   *   version; `ERR_BAD_ARGUMENT` for what is neither; and as {@link openClock} off x86-64 Linux
    */
   static open(place: string | number): ClockPage {
+    checkArgument('ClockPage.open', 'place', place, aPlace);
     const { addon } = thisMachine();
     if (typeof place === 'number') {
       return new ClockPage(openPageDescriptor(addon, place), { fileDescriptor: place, isOwn: false });
@@ -113,7 +122,7 @@ export class ClockPage {
     return new ClockPage(openPageFile(addon, path), { path });
   }
 
-  /** Of a page in memory, until it is closed; else -1. */
+  /** Of a page in memory, until it is closed or collected as garbage: keep the page as long as the number. Else -1. */
   get fileDescriptor(): number {
     return this.#isClosed ? -1 : this.#fileDescriptor;
   }
@@ -124,7 +133,8 @@ export class ClockPage {
   }
 
   /**
-   * Opens a clock of the page for fast reading. It can be read after the page was closed.
+   * Opens a clock of the page for fast reading. It can be read after the page was closed, and holds the page's memory until
+   * it is closed itself.
    *
    * @throws LatchclockError `ERR_BAD_ARGUMENT` for a clock that the page lacks, or options that do not go with the page;
    *   `ERR_COUNTER_DISABLED` where reading the counter would raise a signal
@@ -136,7 +146,7 @@ export class ClockPage {
   /**
    * All clocks of the page at one reading of the counter, from one copy, with the bound that its writer states.
    *
-   * @throws LatchclockError as a clock's `now()`, and as {@link ClockPage.clock}
+   * @throws LatchclockError as a clock's `now()`, and as {@link ClockPage.clock}; `ERR_BAD_ARGUMENT` once it is closed
    */
   readAll(): PageSet {
     this.#readAll ??= this.allClocks();
@@ -152,12 +162,19 @@ export class ClockPage {
     return openPageSet(thisMachine().addon, this.#page, options);
   }
 
-  /** Gives the page back once no clock of it is left. The file stays. May be called again. */
+  /**
+   * Gives the page back at once, or with the last of the clocks that were opened from it and are not closed. The file
+   * stays. May be called again.
+   */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#readAll?.close();
+    this.#readAll = null;
     this.#page.close();
-    if (this.#ownsDescriptor) closeSync(this.#fileDescriptor);
+    if (!this.#ownsDescriptor) return;
+    forgotten.unregister(this);
+    closeSync(this.#fileDescriptor);
   }
 
   /** As {@link ClockPage.close}. */

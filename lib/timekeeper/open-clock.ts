@@ -1,10 +1,20 @@
+import { anObject, aPath, aValue, checkArgument, either, oneOf, optional } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import type { Clock, OpenClockOptions } from '../host/clock.js';
 import { openClock as openKernelClock } from '../host/machine.js';
 import type { PageClockHandle } from '../host/page-clock.js';
+import { ReadingSource } from '../native/addon.js';
 import { OWN_CLOCKS, type OwnClockName } from '../page/clock-page.js';
-import { CLOCK_IDS, type ClockName } from '../page/posix-clocks.js';
+import { CLOCK_IDS, CLOCK_NAMES, type ClockName } from '../page/posix-clocks.js';
 import { ClockPage, type OwnClockOptions } from './clock-page.js';
+
+const aPage = either(
+  aPath,
+  aValue((page) => page instanceof ClockPage, ''),
+  'a ClockPage, or its path',
+);
+
+const someOptions = anObject({ page: optional(aPage), path: optional(oneOf(Object.keys(ReadingSource))) });
 
 /** How to open a clock of a page of ours. */
 export interface OpenPageClockOptions extends OwnClockOptions {
@@ -17,8 +27,8 @@ function bad(what: string, todo: string): LatchclockError {
 }
 
 /**
- * Opens a clock of a page of ours for fast reading. A page that is given by its file is mapped for as long as the clock
- * lives.
+ * Opens a clock of a page of ours for fast reading. A page that is given by its file is mapped until the clock is closed, or
+ * collected as garbage.
  *
  * @throws LatchclockError as {@link ClockPage.open} and {@link ClockPage.clock}
  */
@@ -36,6 +46,7 @@ export function openClock(
   id: OwnClockName | ClockName,
   options: OpenClockOptions | OpenPageClockOptions = {},
 ): Clock | PageClockHandle {
+  checkArgument('openClock', 'options', options, someOptions);
   if ('page' in options && options.page !== undefined) {
     const { page, ...rest } = options;
     if ('path' in rest && rest.path !== undefined) {
@@ -49,6 +60,7 @@ export function openClock(
       opened.close();
     }
   }
+  checkArgument('openClock', 'the clock', id, oneOf([...CLOCK_NAMES, ...OWN_CLOCKS]));
   if (!Object.hasOwn(CLOCK_IDS, id) && OWN_CLOCKS.some((clock) => clock === id)) {
     throw bad(
       `the kernel has no clock ${id}: it is a clock of our own pages`,

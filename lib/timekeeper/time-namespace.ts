@@ -1,3 +1,4 @@
+import { anObject, checkArgument } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import { NS_PER_SEC } from '../units.js';
 import type { NamespaceOffsets } from './view.js';
@@ -24,6 +25,8 @@ const REFUSED: Readonly<Record<string, string>> = {
 
 /** KTIME_SEC_MAX (include/linux/ktime.h): the most seconds that a kernel's time holds. */
 const MOST_SECONDS = ((1n << 63n) - 1n) / NS_PER_SEC;
+
+const someOptions = anObject({});
 
 function refused(what: string, todo: string, where = 'TimeNamespace'): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, { where, todo });
@@ -71,6 +74,7 @@ export class TimeNamespace implements NamespaceOffsets {
    *   `bigint`, or where a sum leaves the kernel's +-9,223,372,036 s
    */
   create(options: TimeNamespaceOptions = {}): TimeNamespace {
+    checkArgument('TimeNamespace.create', 'options', options, someOptions);
     for (const [name, ns] of Object.entries(options)) {
       const reason = REFUSED[name];
       if (reason !== undefined) throw refused(`there is no ${name}: ${reason}`, 'leave it out');

@@ -1,7 +1,25 @@
 import { EventEmitter } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import {
+  aBigint,
+  aListOf,
+  aNumber,
+  anInteger,
+  anObject,
+  aPath,
+  aSignal,
+  aText,
+  aValue,
+  checkArgument,
+  either,
+  type Guard,
+  nullable,
+  oneOf,
+  optional,
+} from '../arguments.js';
 import { isLatchclockError, LatchclockError } from '../errors.js';
 import { parsePolicy } from '../smear/custom-policy.js';
+import { aSign, aTaiNs } from '../smear/guards.js';
 import { parseLeapDay } from '../smear/instant.js';
 import { type LeapTimeline, withLeap } from '../smear/leap.js';
 import type { SmearPolicy } from '../smear/policy.js';
@@ -9,7 +27,7 @@ import { checkChange, checkPreference } from './check-change.js';
 import { ClockPage } from './clock-page.js';
 import type { KeeperEvent } from './events.js';
 import { leapTimeline } from './leap-timeline.js';
-import type { SourceName } from './open-source.js';
+import { SOURCE_NAMES, type SourceName } from './open-source.js';
 import type { PagePlace } from './page-lock.js';
 import type { RunStatus } from './run.js';
 import type { ScheduledChange } from './schedule.js';
@@ -95,6 +113,49 @@ function deferred<T>(): Deferred<T> {
   return { promise, ...(settle as Omit<Deferred<T>, 'promise'>) };
 }
 
+const aMethodOptions = anObject({
+  allowancePpt: optional(aBigint),
+  hz: optional(aNumber),
+  driftPpt: optional(aBigint),
+});
+const aPlacedLeap: Guard = (value) =>
+  anObject({ sign: aSign })(value) ??
+  ('taiNs' in (value as object) ? anObject({ taiNs: aTaiNs }) : anObject({ date: aText }))(value);
+const aView = {
+  page: either(
+    aPath,
+    aValue((page) => page instanceof ClockPage, ''),
+    'a ClockPage, or a path',
+  ),
+  preference: optional(oneOf(['sane', 'smeared'])),
+  namespace: optional(
+    aValue(
+      (namespace) => namespace instanceof TimeNamespace,
+      'a TimeNamespace, such as TimeNamespace.initial',
+    ),
+  ),
+};
+/** Whatever can be refused before there is a thread. */
+const someOptions = anObject({
+  ...aView,
+  source: optional(oneOf(SOURCE_NAMES)),
+  sourceOptions: optional(aMethodOptions),
+  views: optional(aListOf(anObject(aView), 'a list of views')),
+  smear: optional(
+    nullable(
+      anObject({
+        policy: aText,
+        leap: optional(either(oneOf(['next']), aPlacedLeap, "'next', or { date, sign } or { taiNs, sign }")),
+      }),
+    ),
+  ),
+  leapTable: optional(aPath),
+  updateMs: optional(aNumber),
+  windowMs: optional(aNumber),
+  changes: optional(aListOf(anObject({}), 'a list of changes')),
+  signal: optional(aSignal),
+});
+
 function bad(what: string, todo: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, { where: 'Timekeeper.start', todo });
 }
@@ -102,7 +163,6 @@ function bad(what: string, todo: string): LatchclockError {
 /** The page of a file, which is made if it is not there. */
 function pageOf(place: ClockPage | string): ClockPage {
   if (place instanceof ClockPage) return place;
-  if (typeof place !== 'string') throw bad('there is no page', 'give a ClockPage, or a path');
   // Another process may make or remove it in between, but hardly time and again.
   for (let tries = 0; tries < 3; tries++) {
     try {
@@ -123,10 +183,6 @@ function pageOf(place: ClockPage | string): ClockPage {
 }
 
 function viewOf({ preference = 'sane', namespace = TimeNamespace.initial }: PageView): View {
-  checkPreference(preference);
-  if (!(namespace instanceof TimeNamespace)) {
-    throw bad('the namespace is none', 'give TimeNamespace.initial.create({ monotonicNs })');
-  }
   const { monotonicNs, boottimeNs } = namespace;
   return { preference, namespace: { monotonicNs, boottimeNs } };
 }
@@ -143,11 +199,6 @@ function placesOf(pages: readonly ClockPage[]): PagePlace[] {
   });
 }
 
-function signOf(sign: unknown): 1 | -1 {
-  if (sign === 1 || sign === -1) return sign;
-  throw bad(`${String(sign)} is no sign of a leap second`, 'give 1 or -1');
-}
-
 /** The leap seconds to come by the table and by what is supposed, and the policy that smears them. */
 function scaleOf({ smear, leapTable }: Pick<TimekeeperOptions, 'smear' | 'leapTable'>): {
   timeline: LeapTimeline;
@@ -158,11 +209,8 @@ function scaleOf({ smear, leapTable }: Pick<TimekeeperOptions, 'smear' | 'leapTa
   const policy = parsePolicy(smear.policy);
   const leap = smear.leap ?? 'next';
   if (leap === 'next') return { timeline, policy };
-  const sign = signOf(leap.sign);
-  if ('taiNs' in leap) {
-    if (typeof leap.taiNs !== 'bigint') throw bad('taiNs is no bigint', 'give whole ns since 1970, TAI');
-    return { timeline: withPlacedLeap(timeline, leap.taiNs, sign), policy };
-  }
+  const { sign } = leap;
+  if ('taiNs' in leap) return { timeline: withPlacedLeap(timeline, leap.taiNs, sign), policy };
   if (leap.date.startsWith('-'))
     throw bad(`'${leap.date}' has a sign`, 'give the day, and the sign beside it');
   const { unixSeconds } = parseLeapDay(leap.date, timeline);
@@ -182,18 +230,29 @@ function noThread(cause: unknown): LatchclockError {
   });
 }
 
-function startThread(data: ThreadData): Worker {
+/** Does what hands data to another thread; says what cannot be handed there. */
+function plainly<T>(hand: () => T): T {
   try {
-    return new Worker(new URL('./timekeeper-worker.js', import.meta.url), {
-      workerData: data,
-      // Not the flags of this process, which may be about its main module.
-      execArgv: [],
-      name: 'timekeeper',
-    });
+    return hand();
   } catch (cause) {
-    if (isRefusedThread(cause)) throw noThread(cause);
     if (!(cause instanceof DOMException) || cause.name !== 'DataCloneError') throw cause;
     throw bad(`an option cannot be handed to a thread: ${cause.message}`, 'give plain data');
+  }
+}
+
+function startThread(data: ThreadData): Worker {
+  try {
+    return plainly(
+      () =>
+        new Worker(new URL('./timekeeper-worker.js', import.meta.url), {
+          workerData: data,
+          // Not the flags of this process, which may be about its main module.
+          execArgv: [],
+          name: 'timekeeper',
+        }),
+    );
+  } catch (cause) {
+    throw isRefusedThread(cause) ? noThread(cause) : cause;
   }
 }
 
@@ -254,6 +313,7 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
    *   `ERR_BAD_ARGUMENT` for the rest. What the signal was aborted with, if it was.
    */
   static async start(options: TimekeeperOptions): Promise<Timekeeper> {
+    checkArgument('Timekeeper.start', 'options', options, someOptions);
     const {
       source = 'auto',
       sourceOptions = {},
@@ -309,6 +369,7 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
    */
   async setPreference(preference: RealtimePreference, page = 0): Promise<void> {
     checkPreference(preference);
+    checkArgument('setPreference', 'page', page, anInteger(0, 2 ** 31 - 1));
     await this.#ask({ kind: 'preference', page, preference });
   }
 
@@ -330,6 +391,11 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
   /** As {@link Timekeeper.stop}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  /** As {@link Timekeeper.stop}, without waiting; of its end, `ended` tells whoever asks. */
+  [Symbol.dispose](): void {
+    this.stop().catch(() => undefined);
   }
 
   /** Lets the process end while the timekeeper runs. */
@@ -358,13 +424,13 @@ export class Timekeeper extends EventEmitter<TimekeeperEvents> {
 
   #post(order: Order): number {
     const number = this.#orders++;
-    this.#worker.postMessage({ number, order } satisfies NumberedOrder);
+    plainly(() => this.#worker.postMessage({ number, order } satisfies NumberedOrder));
     Atomics.add(this.#wake, 0, 1);
     Atomics.notify(this.#wake, 0);
     return number;
   }
 
-  #ask(order: Order): Promise<RunStatus | null> {
+  async #ask(order: Order): Promise<RunStatus | null> {
     if (this.#isOver || this.#isStopped) return Promise.reject(this.#over());
     const answer = deferred<RunStatus | null>();
     this.#answers.set(this.#post(order), answer);

@@ -1,5 +1,7 @@
+import { checkArgument } from '../arguments.js';
 import { dateOf } from '../leap/date.js';
 import { knotsNs, piecesOf } from '../smear/curve.js';
+import { aSign, aTaiNs, aTimeline } from '../smear/guards.js';
 import { assumingNoLeaps, type Leap, type LeapTimeline } from '../smear/leap.js';
 import type { SmearPolicy } from '../smear/policy.js';
 import { multiply, type Rational, rational, squareRoot, subtract } from '../smear/rational.js';
@@ -114,8 +116,12 @@ function curvedPieces({ curve, startNs }: Smear): { startNs: bigint; endNs: bigi
  * a smear against the present. What the timeline has from then on is left out.
  *
  * @param taiNs the instant of the leap second (see {@link Leap.taiNs})
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` for what is no timeline, no sign, or an instant that no calendar has
  */
 export function withPlacedLeap(timeline: LeapTimeline, taiNs: bigint, sign: 1 | -1): LeapTimeline {
+  checkArgument('withPlacedLeap', 'timeline', timeline, aTimeline);
+  checkArgument('withPlacedLeap', 'taiNs', taiNs, aTaiNs);
+  checkArgument('withPlacedLeap', 'sign', sign, aSign);
   const earlier = timeline.leaps.filter((leap) => leap.taiNs < taiNs);
   const before = earlier.at(-1)?.taiOffsetAfter ?? timeline.startTaiOffset;
   const after = before + sign;

@@ -107,8 +107,21 @@ class ClockPageMemory : public Napi::ObjectWrap<ClockPageMemory> {
   Napi::Reference<Napi::ArrayBuffer> buffer_;
 };
 
-struct PageClockReader : ReadingInto {
+constexpr napi_type_tag kReaderTag = {0x6c617463682d636c, 0x6f636b2d72656164};
+
+// What reads a page: for as long as it is not closed, the page stays mapped.
+struct PageReader : ReadingInto {
   std::shared_ptr<PageMapping> mapping;
+};
+
+// The page that the reader reads; null, with an exception pending, once it is closed.
+const uint8_t* PageOf(napi_env env, const PageReader& reader, const char* where) {
+  if (__builtin_expect(reader.mapping != nullptr, 1)) return reader.mapping->bytes();
+  ThrowError(Napi::Env(env), "ERR_BAD_ARGUMENT", "the clock is closed", where);
+  return nullptr;
+}
+
+struct PageClockReader : PageReader {
   ReadFunction<HardwareCounter> read;
   ClockSlot slot;
   OutOfWindow policy;
@@ -120,7 +133,8 @@ constexpr ReadLimits kPatience = {.most_tries = 1u << 18, .most_spins = 1u << 20
 
 napi_value ReadPageInto(napi_env env, napi_callback_info info) {
   const auto& reader = ReaderOf<PageClockReader>(env, info);
-  const uint8_t* page = reader.mapping->bytes();
+  const uint8_t* page = PageOf(env, reader, "now");
+  if (page == nullptr) return nullptr;
   const auto once = [&](int64_t* ns) {
     ClockReading reading;
     uint64_t retries = 0;
@@ -167,11 +181,11 @@ Napi::Value MakeClockPageReader(const Napi::CallbackInfo& info) {
   if (!reader->mapping) return {};
   if (!Succeeded(info.Env(), CheckCounter(CounterMethod::kFencedRdtsc), arguments.function())) return {};
   reader->read = FindReader(kind);
-  return MakeReadingFunction(info.Env(), std::move(reader), info[7], ReadPageInto, arguments.function());
+  return MakeReadingFunction(info.Env(), std::move(reader), info[7], ReadPageInto, arguments.function(),
+                             &kReaderTag);
 }
 
-struct PageSetReader : ReadingInto {
-  std::shared_ptr<PageMapping> mapping;
+struct PageSetReader : PageReader {
   ReaderKind kind;
   ReadFunction<HardwareCounter> read;
   uint32_t clocks;
@@ -190,7 +204,8 @@ void TellSet(const SetReading& set, int64_t* out) {
 
 napi_value ReadPageSetInto(napi_env env, napi_callback_info info) {
   const auto& reader = ReaderOf<PageSetReader>(env, info);
-  const uint8_t* page = reader.mapping->bytes();
+  const uint8_t* page = PageOf(env, reader, "read");
+  if (page == nullptr) return nullptr;
   SetReading set;
   const auto once = [&](int64_t*) {
     uint64_t retries = 0;
@@ -240,7 +255,19 @@ Napi::Value MakeClockPageSetReader(const Napi::CallbackInfo& info) {
   }
   if (!Succeeded(info.Env(), CheckCounter(CounterMethod::kFencedRdtsc), arguments.function())) return {};
   reader->read = FindReader(reader->kind);
-  return MakeReadingFunction(info.Env(), std::move(reader), info[5], ReadPageSetInto, arguments.function());
+  return MakeReadingFunction(info.Env(), std::move(reader), info[5], ReadPageSetInto, arguments.function(),
+                             &kReaderTag);
+}
+
+// closePageReader(read): what a clockPageReader or a clockPageSetReader is for, given back at once
+void ClosePageReader(const Napi::CallbackInfo& info) {
+  // Both kinds begin with what is closed.
+  auto* reader = ReaderIn<PageReader>(info[0], kReaderTag);
+  if (reader == nullptr) {
+    ThrowError(info.Env(), "ERR_BAD_ARGUMENT", "the argument read is no reader of a page", "closePageReader");
+    return;
+  }
+  reader->mapping.reset();
 }
 
 // A counter that stands where it was put.
@@ -453,6 +480,7 @@ ReaderKind ReaderKindAt(Arguments* arguments, size_t index) {
 void ExportClockPage(Napi::Env env, Napi::Object exports) {
   exports.Set("ClockPageMemory", ClockPageMemory::Define(env));
   exports.Set("clockPageReader", Napi::Function::New(env, MakeClockPageReader, "clockPageReader"));
+  exports.Set("closePageReader", Napi::Function::New(env, ClosePageReader, "closePageReader"));
   exports.Set("readClockPageAt", Napi::Function::New(env, ReadClockPageAt, "readClockPageAt"));
   exports.Set("clockPageSetReader", Napi::Function::New(env, MakeClockPageSetReader, "clockPageSetReader"));
   exports.Set("readClockPageSetAt", Napi::Function::New(env, ReadClockPageSetAt, "readClockPageSetAt"));

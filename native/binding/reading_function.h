@@ -15,10 +15,11 @@ struct ReadingInto {
 };
 
 // The function, owning `reader`; an exception is pending if it could not be made. `call` finds the reader as
-// its data: the raw interface, since wrappers that build a CallbackInfo cost as much as the reading.
+// its data: the raw interface, since wrappers that build a CallbackInfo cost as much as the reading. With a
+// tag of its kind, whoever is given the function finds its reader, too.
 template <class Reader>
 Napi::Value MakeReadingFunction(Napi::Env env, std::unique_ptr<Reader> reader, const Napi::Value& out,
-                                napi_callback call, const char* where) {
+                                napi_callback call, const char* where, const napi_type_tag* tag = nullptr) {
   const auto release = [](napi_env released_env, void* data, void*) {
     auto* released = static_cast<Reader*>(data);
     napi_delete_reference(released_env, released->buffer);
@@ -30,7 +31,8 @@ Napi::Value MakeReadingFunction(Napi::Env env, std::unique_ptr<Reader> reader, c
     return {};
   }
   if (napi_create_function(env, "read", NAPI_AUTO_LENGTH, call, reader.get(), &function) != napi_ok ||
-      napi_add_finalizer(env, function, reader.get(), release, nullptr, nullptr) != napi_ok) {
+      (tag != nullptr && napi_type_tag_object(env, function, tag) != napi_ok) ||
+      napi_wrap(env, function, reader.get(), release, nullptr, nullptr) != napi_ok) {
     napi_delete_reference(env, reader->buffer);
     ThrowError(env, "ERR_BAD_ARGUMENT", "the function cannot be made", where);
     return {};
@@ -45,6 +47,16 @@ const Reader& ReaderOf(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
   return *static_cast<const Reader*>(data);
+}
+
+// The reader of a function with this tag, null for anything else.
+template <class Reader>
+Reader* ReaderIn(const Napi::Value& function, const napi_type_tag& tag) {
+  bool tagged = false;
+  if (function.IsFunction()) napi_check_object_type_tag(function.Env(), function, &tag, &tagged);
+  void* reader = nullptr;
+  if (tagged) napi_unwrap(function.Env(), function, &reader);
+  return static_cast<Reader*>(reader);
 }
 
 }  // namespace latchclock::binding

@@ -5,6 +5,8 @@
 
 #include "forked_call.h"
 
+#include "interrupted.h"
+
 namespace latchclock {
 namespace {
 

@@ -6,25 +6,41 @@
 
 #include <algorithm>
 
+#include "interrupted.h"
+
 namespace latchclock {
 namespace {
 
 constexpr size_t kSmallestPage = 4096;
 
-// Short counts cannot be: the pipe is empty and holds a page at least, and a chunk ends within its page.
-Outcome CopyWithinPage(const int pipe_ends[2], uintptr_t address, size_t length, uint8_t* out) {
-  ssize_t count;
-  do {
-    count = write(pipe_ends[1], reinterpret_cast<const void*>(address), length);
-  } while (count < 0 && errno == EINTR);
-  if (count < 0) {
-    return errno == EFAULT ? Outcome::Failed(Status::kMemoryFault) : Outcome::FailedCall("write", errno);
+// Takes `length` bytes out of a pipe that has them.
+Outcome TakeOut(int pipe_end, size_t length, uint8_t* out) {
+  while (length > 0) {
+    const ssize_t count = AgainWhenInterrupted([&] { return read(pipe_end, out, length); });
+    // The end of a pipe that we can still write to cannot be.
+    if (count <= 0) return Outcome::FailedCall("read", count < 0 ? errno : EIO);
+    out += count;
+    length -= static_cast<size_t>(count);
   }
-  do {
-    count = read(pipe_ends[0], out, length);
-  } while (count < 0 && errno == EINTR);
-  if (count < 0) return Outcome::FailedCall("read", errno);
-  return static_cast<size_t>(count) == length ? Outcome{} : Outcome::Failed(Status::kMemoryFault);
+  return {};
+}
+
+// The pipe is empty and holds a page at least, so that nothing waits. Kernels give whole counts then; others
+// that stand in for them (sandboxes) may give less.
+Outcome CopyWithinPage(const int pipe_ends[2], uintptr_t address, size_t length, uint8_t* out) {
+  while (length > 0) {
+    const ssize_t count = AgainWhenInterrupted(
+        [&] { return write(pipe_ends[1], reinterpret_cast<const void*>(address), length); });
+    if (count < 0 && errno == EFAULT) return Outcome::Failed(Status::kMemoryFault);
+    if (count <= 0) return Outcome::FailedCall("write", count < 0 ? errno : EIO);
+    const auto written = static_cast<size_t>(count);
+    const Outcome taken = TakeOut(pipe_ends[0], written, out);
+    if (!taken.ok()) return taken;
+    address += written;
+    out += written;
+    length -= written;
+  }
+  return {};
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "interrupted.h"
+
 namespace latchclock {
 namespace {
 
@@ -51,11 +53,11 @@ Outcome CallInChild(int (*work)(void*), void* argument, ChildEnding* ending) {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (child < 0) return Outcome::FailedCall("fork", fork_error);
   int status = 0;
-  pid_t waited;
-  do {
-    waited = waitpid(child, &status, 0);
-  } while (waited < 0 && errno == EINTR);
-  if (waited < 0) return Outcome::FailedCall("waitpid", errno);
+  if (AgainWhenInterrupted([&] { return waitpid(child, &status, 0); }) < 0) {
+    const int wait_error = errno;
+    kill(child, SIGKILL);
+    return Outcome::FailedCall("waitpid", wait_error);
+  }
   if (WIFSIGNALED(status)) {
     ending->signal = WTERMSIG(status);
   } else if (WEXITSTATUS(status) >= kSignalStatus) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "clock_page_writer.h"
+#include "interrupted.h"
 #include "page_mapping.h"
 #include "pinned_threads.h"
 
@@ -388,7 +389,8 @@ class Deaths {
     int status = 0;
     bool ended = false;
     while (inside_[1].load(std::memory_order_relaxed) == 0 && !ended) {
-      ended = waitpid(child, &status, WNOHANG) != 0;
+      const pid_t waited = waitpid(child, &status, WNOHANG);
+      ended = waited == child || (waited < 0 && errno == ECHILD);
       Read(tally);
     }
     for (const uint64_t born = FencedRdtsc(); FencedRdtsc() - born < life;) Read(tally);
@@ -413,8 +415,7 @@ class Deaths {
       if (waitpid(child, status, WNOHANG) != 0) return;
     }
     inside_[2].store(1, std::memory_order_relaxed);
-    while (waitpid(child, status, 0) < 0 && errno == EINTR) {
-    }
+    AgainWhenInterrupted([&] { return waitpid(child, status, 0); });
     inside_[2].store(0, std::memory_order_relaxed);
   }
 

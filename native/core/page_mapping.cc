@@ -12,6 +12,7 @@
 #include <atomic>
 
 #include "clock_page.h"
+#include "interrupted.h"
 
 namespace latchclock {
 namespace {
@@ -149,11 +150,7 @@ bool PageMapping::IsLost() const {
 
 Outcome LockFile(int file_descriptor, bool* locked) {
   // Non-blocking, but a signal may still come in before.
-  int result;
-  do {
-    result = flock(file_descriptor, LOCK_EX | LOCK_NB);
-  } while (result != 0 && errno == EINTR);
-  *locked = result == 0;
+  *locked = AgainWhenInterrupted([&] { return flock(file_descriptor, LOCK_EX | LOCK_NB); }) == 0;
   return *locked || errno == EWOULDBLOCK ? Outcome{} : Outcome::FailedCall("flock", errno);
 }
 

@@ -22,12 +22,21 @@
 namespace latchclock {
 namespace {
 unsigned AlarmSoon(unsigned) { return alarm(1); }
+bool waits_forever = false;
+pid_t WaitOrBeInterrupted(pid_t child, int* status, int options) {
+  if (!waits_forever) return waitpid(child, status, options);
+  errno = EINTR;
+  return -1;
+}
+
 }  // namespace
 }  // namespace latchclock
 #define alarm AlarmSoon
+#define waitpid WaitOrBeInterrupted
 #define CallInChild CallInChildSoon
 #include "../core/forked_call.cc"
 #undef alarm
+#undef waitpid
 #undef CallInChild
 
 namespace latchclock::test {
@@ -51,6 +60,25 @@ bool Faulted(const BadPointerEnding& ending) {
 
 // For a process that has a handler of its own, as the JavaScript engine has: one that would hide the fault.
 void EndWell(int) { _exit(0); }
+
+int Sleep() {
+  pause();
+  return 0;
+}
+
+TEST("a wait that is interrupted for ever is told, and its child does not stay") {
+  look = Sleep;
+  waits_forever = true;
+  BadPointerEnding ending;
+  const Outcome outcome = LookInChild(ClockPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
+  waits_forever = false;
+  CHECK(outcome.status == Status::kSystemCall);
+  CHECK_EQ(outcome.error_number, EINTR);
+  int status = 0;
+  CHECK(waitpid(-1, &status, 0) > 0);
+  CHECK(WIFSIGNALED(status));
+  CHECK_EQ(WTERMSIG(status), SIGKILL);
+}
 
 TEST("the system call answers every bad pointer with EFAULT") {
   for (const BadPointer pointer : kPointers) {

@@ -48,19 +48,19 @@ describe('a run', () => {
       'may not run on CPUs 64-123 (cpus); choose from 0-63',
     );
     expect(() => prepare({ cpus: [] })).toThrow('no CPU is given');
-    expect(() => prepare({ seed: 1n << 64n })).toThrow('no unsigned 64-bit bigint');
-    expect(() => prepare({ seed: -1n })).toThrow('no unsigned 64-bit bigint');
+    expect(() => prepare({ seed: 1n << 64n })).toThrow('give an unsigned 64-bit bigint');
+    expect(() => prepare({ seed: -1n })).toThrow('give an unsigned 64-bit bigint');
   });
 
   test.each([
-    [{ seed: 5 }, 'seed'],
-    [{ only: 'page' }, 'only'],
-    [{ skip: [1] }, 'skip'],
-    [{ cpus: ['0'] }, 'cpus'],
-    [{ budget: 'toString' }, 'budget'],
-  ])('refuses options of a wrong type: %j', (options, where) => {
+    [{ seed: 5 }, 'options.seed is 5'],
+    [{ only: 'page' }, "options.only is 'page'"],
+    [{ skip: [1] }, 'options.skip[0] is 1'],
+    [{ cpus: ['0'] }, "options.cpus[0] is '0'"],
+    [{ budget: 'toString' }, "options.budget is 'toString'"],
+  ])('refuses options of a wrong type: %j', (options, what) => {
     expect(() => prepare(options as unknown as RunOptions)).toThrow(
-      expect.objectContaining({ code: 'ERR_BAD_ARGUMENT', where }),
+      expect.objectContaining({ code: 'ERR_BAD_ARGUMENT', where: 'validate', what }),
     );
   });
 

@@ -231,7 +231,7 @@ describe('refused when it is opened', () => {
       {},
       { outOfWindow: 'guess' as unknown as 'error' },
       'ERR_BAD_ARGUMENT',
-      'no policy',
+      "outOfWindow is 'guess'",
     ],
     ['a page that counts by nothing', { counter: 'none' }, {}, 'ERR_BAD_PAGE', 'counter none'],
     ['a generation elsewhere', { generationSource: 'vmclock' }, {}, 'ERR_BAD_PAGE', 'vmclock'],

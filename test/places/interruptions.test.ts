@@ -23,6 +23,15 @@ test('a storm of signals without SA_RESTART changes no verdict', () => {
     expect(checks[id]?.status, id).toBe('pass');
 });
 
+test('reads and writes that give half of what was asked, and are interrupted, change no verdict and lose no report', () => {
+  const short = compile(folder, 'short-calls', '-shared', '-fPIC');
+  const environment = { ...process.env, LD_PRELOAD: short };
+  const report = join(folder, 'report.json');
+  const ended = runProgram(process.execPath, [...VALIDATE, '--only', 'vdso,page', '-o', report], environment);
+  const checks = checksOf({ ...ended, out: readFileSync(report, 'utf8') });
+  for (const id of ['vdso.image', 'page.layout', 'page.exact']) expect(checks[id]?.status, id).toBe('pass');
+});
+
 const allowed = /Cpus_allowed_list:\s*(\S+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
 const noTaskset =
   cannotRun('taskset', ['-c', '0,1', 'true']) ??

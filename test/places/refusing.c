@@ -21,7 +21,7 @@ static const struct {
              CALL(clock_gettime), CALL(clone3),       CALL(gettimeofday),  CALL(pipe2),
              CALL(prctl),         CALL(process_vm_readv), CALL(sched_getaffinity), CALL(sched_setaffinity),
              CALL(seccomp),       CALL(time),         CALL(vfork), CALL(fork),
-             CALL(kill)};
+             CALL(kill),          CALL(wait4), CALL(flock)};
 
 static struct sock_filter program[256];
 static unsigned short length;

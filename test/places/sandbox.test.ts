@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BIN, type CliResult, runProgram } from '../support/run-cli.ts';
 import { cannotRun, testUnless } from '../support/tools.ts';
@@ -186,6 +187,24 @@ describe('a filter that refuses other questions', () => {
       entries: null,
       probeRefused: expect.stringContaining('prctl failed'),
     });
+  });
+
+  test('waiting for a child (wait4), with EINTR for ever: does not hang, and the rest is measured', () => {
+    const checks = checksOf(refused(constants.errno.EINTR, 'wait4', [...VALIDATE, '--only', 'clock.errors']));
+    expect(checks['clock.errors']?.reason).toContain('not tried everywhere: waitpid failed with EINTR');
+    // Who cannot be waited for is in nobody's way.
+    const stressed = [BIN, 'hazards', '--quick', '--only', 'stressed,seqlock,writer-killed'];
+    expect(refused(constants.errno.EINTR, 'wait4', stressed).signal).toBeNull();
+  });
+
+  test('locks (flock), as a file system without them does: ENOLCK is named, with what to do', () => {
+    const module = `
+      import { Timekeeper } from '${LIBRARY}';
+      await Timekeeper.start({ page: ${JSON.stringify(join(folder, 'page'))} }).catch(({ code, errno, message }) => {
+        console.log(code, errno, message);
+      });`;
+    const { out } = refused(constants.errno.ENOLCK, 'flock', ['--input-type=module', '-e', module]);
+    expect(out).toMatch(/^ERR_SYSTEM_CALL ENOLCK flock failed with ENOLCK .*file system that has locks/);
   });
 
   test('pinning (sched_setaffinity): what needs it is skipped, the rest is measured unpinned', () => {

@@ -628,6 +628,7 @@ function simulatedAddon(
     lockFile: unsimulated,
     clockPageReader: unsimulated,
     clockPageSetReader: unsimulated,
+    closePageReader: unsimulated,
     readClockPageSetAt: unsimulated,
     readClockPageAt: unsimulated,
     readVmclockAt: unsimulated,

@@ -9,7 +9,7 @@ import { imageOf } from '../../lib/timekeeper/image.ts';
 import { openClock } from '../../lib/timekeeper/open-clock.ts';
 import type { Standing } from '../../lib/timekeeper/standing.ts';
 import { NO_OFFSETS } from '../../lib/timekeeper/view.ts';
-import { temporaryFolder } from '../places/place.ts';
+import { LIBRARY, runModule, temporaryFolder } from '../places/place.ts';
 
 const folder = temporaryFolder();
 let files = 0;
@@ -85,10 +85,10 @@ describe('a page', () => {
   });
 
   test.each([
-    [{ protocol: 'latch-window' }, /no protocol 'latch-window'/],
-    [{ clocks: ['utc'] }, /no clock of a page 'utc'/],
+    [{ protocol: 'latch-window' }, /options.protocol is 'latch-window'/],
+    [{ clocks: ['utc'] }, /options.clocks\[0\] is 'utc'/],
     [{ clocks: [] }, /at least one clock/],
-    [{ generation: 'vmclock' }, /no generation 'vmclock'/],
+    [{ generation: 'vmclock' }, /options.generation is 'vmclock'/],
   ])('cannot be made with %j', (options, what) => {
     expect(() => ClockPage.create(undefined, options as never)).toThrow(refusal('ERR_BAD_ARGUMENT', what));
   });
@@ -180,4 +180,84 @@ describe('openClock', () => {
     );
     expect(() => openClock('tai', { page: join(folder, 'none') })).toThrow(refusal('ERR_FILE', /ENOENT/));
   });
+});
+
+describe('what is closed is given back at once', () => {
+  /** More than can be mapped at once, without a turn of the event loop in which garbage could be collected. */
+  const OFTEN = 4_500;
+
+  function published(): string {
+    const path = newPath();
+    ClockPage.create(path).close();
+    const page = openPageFile(getAddon(), path, { writable: true });
+    publish(page.bytes);
+    page.close();
+    return path;
+  }
+
+  test('a page of which all clocks were read, time and again', () => {
+    const path = published();
+    for (let i = 0; i < OFTEN; i++) {
+      const page = ClockPage.open(path);
+      expect(page.readAll().ns.tai).toBe(102n);
+      page.close();
+    }
+  });
+
+  test('a clock of a page that was given by its file', () => {
+    const path = published();
+    for (let i = 0; i < OFTEN; i++) {
+      const clock = openClock('tai', { page: path });
+      expect(clock.now()).toBe(102n);
+      clock.close();
+    }
+  });
+
+  test('clocks and sets of clocks that outlive their page, by Symbol.dispose', () => {
+    const path = published();
+    for (let i = 0; i < OFTEN; i++) {
+      const page = ClockPage.open(path);
+      const [clock, set] = [page.clock('tai'), page.allClocks()];
+      page[Symbol.dispose]();
+      expect([clock.now(), set.read().ns.tai]).toEqual([102n, 102n]);
+      clock[Symbol.dispose]();
+      set[Symbol.dispose]();
+    }
+  });
+
+  test('a file that turns out to be no page', () => {
+    const path = newPath();
+    writeFileSync(path, new Uint8Array(4096));
+    for (let i = 0; i < OFTEN; i++) expect(() => ClockPage.open(path)).toThrow();
+    ClockPage.open(published()).close();
+  });
+
+  test('and can be closed again, but not be read', () => {
+    const page = ClockPage.open(published());
+    const [clock, set] = [page.clock('tai'), page.allClocks()];
+    for (let i = 0; i < 2; i++) for (const one of [clock, set, page]) one.close();
+    for (const read of [() => clock.now(), () => clock.nowInto(new BigInt64Array(1)), () => set.read()])
+      expect(read).toThrow(refusal('ERR_BAD_ARGUMENT', /the clock is closed/));
+    expect(() => page.readAll()).toThrow(refusal('ERR_BAD_ARGUMENT', /the page is closed/));
+  });
+});
+
+test('a page in memory that nobody has any more gives its descriptor back', () => {
+  const module = `
+    import { readdirSync } from 'node:fs';
+    import { setTimeout as sleep } from 'node:timers/promises';
+    import { ClockPage } from '${LIBRARY}';
+    const count = () => readdirSync('/proc/self/fd').length;
+    ClockPage.create().close();
+    const before = count();
+    const kept = ClockPage.create();
+    for (let i = 0; i < 100; i++) ClockPage.create();
+    for (let tries = 0; tries < 100 && count() > before + 1; tries++) {
+      gc();
+      await sleep(10);
+    }
+    const left = count() - before;
+    kept.close();
+    console.log(left, count() - before);`;
+  expect(runModule(module, ['--expose-gc'])).toMatchObject({ code: 0, out: '1 0\n', err: '' });
 });

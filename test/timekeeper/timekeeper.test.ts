@@ -248,13 +248,13 @@ describe('a timekeeper', () => {
       refusal('ERR_BAD_ARGUMENT', /no page 7/),
     );
     await expect(schedule({ kind: 'leap', at: soon })).rejects.toThrow(
-      refusal('ERR_BAD_ARGUMENT', /no 'leap'/),
+      refusal('ERR_BAD_ARGUMENT', /kind is 'leap'/),
     );
     await expect(schedule({ kind: 'step', byNs: 1, at: soon })).rejects.toThrow(
       refusal('ERR_BAD_ARGUMENT', /byNs is no bigint/),
     );
     await expect(schedule({ ...sane, at: {} })).rejects.toThrow(refusal('ERR_BAD_ARGUMENT', /instant/));
-    await expect(schedule(null)).rejects.toThrow(refusal('ERR_BAD_ARGUMENT', /no change/));
+    await expect(schedule(null)).rejects.toThrow(refusal('ERR_BAD_ARGUMENT', /the change is null/));
     await expect(timekeeper.setPreference('both' as never)).rejects.toThrow(
       refusal('ERR_BAD_ARGUMENT', /'both'/),
     );
@@ -287,7 +287,10 @@ describe('a timekeeper', () => {
     await (await start({ page })).stop();
     const before = count();
     for (let i = 0; i < 20; i++) await (await start({ page })).stop();
-    expect(count()).toEqual(before);
+    const [descriptors, threads] = count() as [number, number];
+    // Fewer, where pages of earlier tests were collected meanwhile.
+    expect(descriptors).toBeLessThanOrEqual(before[0] as number);
+    expect(threads).toBe(before[1]);
   });
 });
 
@@ -480,7 +483,7 @@ describe('what cannot be started is refused, with the reason', () => {
   chmodSync(written, 0o666);
 
   test.each<[string, string, RegExp, () => Partial<Record<keyof TimekeeperOptions, unknown>>]>([
-    ['no page', 'ERR_BAD_ARGUMENT', /no page/, () => ({})],
+    ['no page', 'ERR_BAD_ARGUMENT', /options.page is undefined/, () => ({})],
     ['a folder that is not there', 'ERR_FILE', /ENOENT/, () => ({ page: join(folder, 'none', 'page') })],
     [
       'a file that is no page',
@@ -502,7 +505,7 @@ describe('what cannot be started is refused, with the reason', () => {
     [
       'an option that is a function',
       'ERR_BAD_ARGUMENT',
-      /plain data/,
+      /sourceOptions.hz is a function/,
       () => ({ page: page(), sourceOptions: { hz: () => 1e9 } }),
     ],
     ['no such source', 'ERR_BAD_ARGUMENT', /sundial/, () => ({ page: page(), source: 'sundial' })],
