@@ -69,7 +69,7 @@ class Line {
       last_.fraction = static_cast<uint64_t>(sum) & ((uint64_t{1} << shift_) - 1);
     }
     last_.base = base;
-    last_.shift = shift_;
+    last_.shift = shift_ | clock_page::kWritten;
     last_.tag = kGeneration;
     last_.mult = !changing_            ? nominal_
                  : (links_++ & 1) == 0 ? nominal_ + nominal_ / 10
@@ -84,7 +84,7 @@ class Line {
     image.base = last_.base;
     image.max_delta = last_.max_delta;
     image.tag = last_.tag;
-    image.shared = {last_.mult, last_.fraction, last_.shift};
+    image.shared = {last_.mult, last_.fraction, shift_};
     image.realtime = image.smeared = image.raw = image.shared;
     const auto whole = static_cast<int64_t>(last_.whole);
     image.monotonic = image.raw_whole = whole;

@@ -148,7 +148,9 @@ class Plan {
       bool seen = all || at == clock_page::kCountAt;
       for (const uint64_t copy : {0, 1}) {
         seen |= in_line(at, WindowAt(copy), WindowAt(copy) + clock_page::kWindowStride) ||
-                in_line(at, CopyAt(copy), CopyAt(copy) + clock_page::kBoottimeWhole);
+                at == CopyAt(copy) + clock_page::kMonotonicWhole ||
+                in_line(at, CopyAt(copy) + clock_page::kSharedGroup,
+                        CopyAt(copy) + clock_page::kRealtimeWhole);
       }
       if (seen) stops.push_back(i + 1);
     }

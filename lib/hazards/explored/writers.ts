@@ -8,6 +8,7 @@ import {
   NO_BOUND_NS,
   OWN_CLOCKS,
   type OwnClockName,
+  shiftWordOf,
 } from '../../page/clock-page.js';
 import { fence, itemsOf } from '../../page/protocols/items.js';
 import { latchWriter } from '../../page/protocols/latch-writer.js';
@@ -54,7 +55,7 @@ export function wordsOf(copy: CopyNumber, segment: Published, tag: bigint): [num
     [at.tag, tag],
     [at[`${group}.mult`], segment.mult],
     [at[`${group}.fraction`], 0n],
-    [at[`${group}.shift`], 0n],
+    [at[`${group}.shift`], shiftWordOf(0)],
     [at[`${CLOCK}.whole`], segment.whole],
   ];
 }
