@@ -418,7 +418,8 @@ void PublishClockPage(const Napi::CallbackInfo& info) {
       PublishTwoWindow(mapping->bytes(), keep, image, overlap, kept_first);
   }
   // Into zeros that nobody else has, or into a file that is cut shorter than the page.
-  if (mapping->LooksLost()) ThrowOutcome(info.Env(), Outcome::Failed(Status::kPageLost), arguments.function());
+  if (mapping->LooksLost())
+    ThrowOutcome(info.Env(), Outcome::Failed(Status::kPageLost), arguments.function());
 }
 
 // lockFile(fileDescriptor) => boolean

@@ -22,6 +22,9 @@ inline constexpr uint32_t kGenerationSourceAt = 0x12;  // u8
 inline constexpr uint32_t kArithmeticAt = 0x13;        // u8
 inline constexpr uint32_t kClocksAt = 0x14;            // u32
 
+// Of kGenerationSourceAt: the word kGenerationAt of the page itself.
+inline constexpr uint8_t kGenerationInPage = 1;
+
 // The line that every read touches: the count, the generation, and the windows of both copies.
 inline constexpr uint32_t kCountAt = 0x40;
 inline constexpr uint32_t kGenerationAt = 0x48;

@@ -151,13 +151,21 @@ inline void PublishTwoWindow(uint8_t* page, uint64_t keep, const CopyImage& imag
   pause();
 }
 
-// The copy of a two-window page that a writer must keep: the only one offered, else the one that starts
-// later. After a death at any point it is whole. (Not the one whose window has the counter: time goes on
-// between that look and the first store, and a reader may have used the later one by then.)
+// The copy of a two-window page that a writer must keep: the only one offered, else the one of the page's
+// generation; if both are, the one that starts later. After a death at any point it is whole. (Not the one
+// whose window has the counter: time goes on between that look and the first store, and a reader may have
+// used the later one by then.) The bases of two generations say nothing of each other: where the counter was
+// moved down, the copy of before starts later, and a writer that kept it would lose what readers got since.
 inline uint64_t TwoWindowKeep(const uint8_t* page) {
   const uint64_t count = LoadWord(page, clock_page::kCountAt);
   const uint64_t first = count & 1;
   if ((count & 2) != 0) return first;
+  const auto tag = [&](uint64_t copy) { return LoadWord(page, WindowAt(copy) + clock_page::kTagIn); };
+  if (page[clock_page::kGenerationSourceAt] == clock_page::kGenerationInPage && tag(0) != tag(1)) {
+    const uint64_t generation = LoadWord(page, clock_page::kGenerationAt);
+    if (tag(first) == generation) return first;
+    if (tag(first ^ 1) == generation) return first ^ 1;
+  }
   const auto base = [&](uint64_t copy) { return LoadWord(page, WindowAt(copy) + clock_page::kBaseIn); };
   return static_cast<int64_t>(base(first ^ 1) - base(first)) > 0 ? first ^ 1 : first;
 }

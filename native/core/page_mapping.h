@@ -11,11 +11,11 @@ namespace latchclock {
 inline constexpr int kMostPageFiles = 4096;
 
 // A clock page in memory: 4096 bytes that stay readable for as long as this object lives, whatever becomes of
-// the file behind them. A file that is cut to nothing while it is mapped would raise SIGBUS in whoever touches
-// the page: a handler then puts a page of zeros in its place, which every reader refuses, and IsLost tells.
-// The handler is installed with the first file that is mapped, and passes on what is not ours. A file that is
-// cut to any other size raises nothing, and the page has zeros from there on: docs/clock-page.md, A file that
-// is cut short.
+// the file behind them. A file that is cut to nothing while it is mapped would raise SIGBUS in whoever
+// touches the page: a handler then puts a page of zeros in its place, which every reader refuses, and IsLost
+// tells. The handler is installed with the first file that is mapped, and passes on what is not ours. A file
+// that is cut to any other size raises nothing, and the page has zeros from there on: docs/clock-page.md, A
+// file that is cut short.
 class PageMapping {
  public:
   PageMapping(const PageMapping&) = delete;

@@ -269,7 +269,9 @@ bool StoresAreHidden(const Writing& writing, const Snapshot& start, const std::v
 
 // ---- single stores
 
-TEST("a copy is stored word by word, each once and in its place by version 2 of the page, shifts with the mark") {
+TEST(
+    "a copy is stored word by word, each once and in its place by version 2 of the page, shifts with the "
+    "mark") {
   // Written out: wholes, and mult, fraction, shift of a group.
   CopyImage image;
   image.base = 1, image.max_delta = 2, image.tag = 3;
