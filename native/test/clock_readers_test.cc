@@ -1002,6 +1002,20 @@ VmclockResult ReadVmclockAt(const VmclockWords& words, uint64_t cycles) {
   return result;
 }
 
+TEST("VMClock: the marker is the one from before the counter, so that a disruption at the counter shows") {
+  alignas(64) uint8_t page[vmclock::kReadBytes] = {};
+  StoreVmclock(page, {});
+  StoreAs<uint32_t>(page, 0x0c, 4);
+  StoreAs<uint64_t>(page, 0x10, 33);
+  // The count is the same: a guest that is moved finds another host's, which may be equal.
+  const HandCounter counter{1'003, [&](int) { StoreAs<uint64_t>(page, 0x10, 34); }};
+  VmclockReading reading;
+  uint64_t retries = 0;
+  CHECK_EQ(ReadVmclock(page, counter, 3, &reading, &retries), ReadEnd::kValue);
+  CHECK_EQ(counter.reads, 1);
+  CHECK_EQ(reading.disruption_marker, 33);
+}
+
 TEST("VMClock: the value is time + (delta * period >> shift) in 2^-64 s, rounded down, carried to seconds") {
   const uint64_t cycle = uint64_t{1} << 34;
   const struct {
