@@ -33,7 +33,9 @@ const UNWRITTEN: readonly HazardName[] = ['counter-behind', 'window-expired'];
 /** Whether a writer may stand between two of its stores. Single steps have whole updates but where the parts matter. */
 function isHalfWritten({ hazard, variant, model }: Situation): boolean {
   if (model !== null) return !UNWRITTEN.includes(hazard);
-  return [...PUBLISHING, 'adjust-held', 'writer-killed-after-migration'].includes(hazard) || variant === 'behind';
+  return (
+    [...PUBLISHING, 'adjust-held', 'writer-killed-after-migration'].includes(hazard) || variant === 'behind'
+  );
 }
 
 /** Hazards in which a generation changes. */
