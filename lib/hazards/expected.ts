@@ -103,6 +103,9 @@ function ofSound(
       return variant === 'rates change' ? ofRates : 'safe';
     case 'migration-own-page':
       return tagged ? 'safe' : 'unsafe';
+    case 'writer-killed-after-migration':
+      if (!tagged) return 'unsafe';
+      return variant === 'tags ignored' ? 'lags' : 'safe';
     case 'generation-early':
       return tagged && variant === 'no writer' ? 'safe' : 'unsafe';
     default:

@@ -29,6 +29,8 @@ export const HAZARDS = {
   'migration-different': "page, counter and generation become another host's, the counts differ",
   'migration-equal': "page, counter and generation become another host's, the counts are equal",
   'migration-own-page': 'counter and generation change, the page comes along',
+  'writer-killed-after-migration':
+    'counter and generation change, the page comes along, and its writer dies: a new one takes over',
   'generation-late': 'the generation changes after the counter does',
   'generation-early': 'the generation changes before the counter does',
   'count-aba': 'the count comes back to the value first read',

@@ -33,7 +33,9 @@ const UNWRITTEN: readonly HazardName[] = ['counter-behind', 'window-expired'];
 /** Whether a writer may stand between two of its stores. Single steps have whole updates but where the parts matter. */
 function isHalfWritten({ hazard, variant, model }: Situation): boolean {
   if (model !== null) return !UNWRITTEN.includes(hazard);
-  return PUBLISHING.includes(hazard) || hazard === 'adjust-held' || variant === 'behind';
+  return (
+    [...PUBLISHING, 'adjust-held', 'writer-killed-after-migration'].includes(hazard) || variant === 'behind'
+  );
 }
 
 /** Hazards in which a generation changes. */
@@ -41,6 +43,7 @@ const DISRUPTING: readonly HazardName[] = [
   'migration-different',
   'migration-equal',
   'migration-own-page',
+  'writer-killed-after-migration',
   'generation-late',
   'generation-early',
 ];
@@ -49,6 +52,8 @@ const DISRUPTING: readonly HazardName[] = [
 function leavesWindow({ protocol, hazard, variant, model }: Situation): boolean {
   if (UNWRITTEN.includes(hazard)) return true;
   if (variant === 'naive') return false;
+  // A counter that was moved down is behind what was published last before.
+  if (hazard === 'writer-killed-after-migration') return true;
   if (model !== null) {
     // Windows end soon where rates change, or where all that a reader has loaded is void anyhow. Of two copies on offer a
     // writer keeps the later one, which a counter may not have reached yet.

@@ -26,6 +26,7 @@ export const STEPPED_HAZARDS = [
   'migration-different',
   'migration-equal',
   'migration-own-page',
+  'writer-killed-after-migration',
   'generation-late',
   'generation-early',
   'count-aba',

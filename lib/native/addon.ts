@@ -198,7 +198,10 @@ export interface ClockPageMemory {
   copy(): Uint8Array;
   /** Of a memfd, and then the caller's to close; else -1. */
   fileDescriptor(): number;
-  /** True once the file behind the page was found cut short: the page then reads as zeros. */
+  /**
+   * True once the file behind the page was found cut short, by a fault (the page then reads as zeros) or by a writer, who
+   * looks at its size at each update.
+   */
   isLost(): boolean;
   /**
    * Takes the page out of memory, as soon as no clock that was opened from it is left; its buffer has no bytes from now
@@ -564,7 +567,10 @@ export interface Addon {
     cycles: bigint,
     mostSpins: number,
   ): { end: ReadEndId; ns: bigint; retries: number };
-  /** One update by the native writer: the words of a copy in the order of docs/clock-page.md. */
+  /**
+   * One update by the native writer: the words of a copy as they are stored, in the order of `COPY_WORDS`. Throws
+   * `ERR_BAD_PAGE`, after it has stored, where the page's file no longer has the page's size.
+   */
   publishClockPage(
     memory: ClockPageMemory,
     protocol: (typeof ReaderProtocol)[ReaderProtocolName],

@@ -6,7 +6,26 @@ import type { Segment } from './segment.js';
 export const CLOCK_PAGE_BYTES = 4096;
 
 /** The version of the byte layout that `docs/clock-page.md` describes. */
-const CLOCK_PAGE_VERSION = 1;
+const CLOCK_PAGE_VERSION = 2;
+
+/** Its shifts stood before the whole ns and had no mark, so that a copy of zeros could pass for one. */
+const UNMARKED_VERSION = 1;
+
+/**
+ * Set in every shift word that a writer stores. The shift is the last word that a clock is computed from, and this its last
+ * bit: zeros from any byte of the page on take it away from every clock of which they take anything.
+ */
+const WRITTEN = 1n << 63n;
+
+/** Whether a word of a shift was stored by a writer: readers refuse one that was not. */
+export function isWritten(shiftWord: bigint): boolean {
+  return (shiftWord & WRITTEN) !== 0n;
+}
+
+/** The word of a shift as a writer stores it. */
+export function shiftWordOf(shift: number): bigint {
+  return WRITTEN | BigInt(shift);
+}
 
 /** The clocks of our own page; the place in the list is the clock's number. */
 export const OWN_CLOCKS = [
@@ -84,21 +103,21 @@ const COPIES_AT = 0x100;
 const COPY_STRIDE = 0x100;
 
 const WHOLE_IN_COPY: Readonly<Record<OwnClockName | 'bound', number>> = {
-  monotonic: 0x18,
-  boottime: 0x20,
-  tai: 0x28,
-  'sane-realtime': 0x30,
-  realtime: 0x58,
-  'smeared-realtime': 0x78,
-  'monotonic-raw': 0x98,
-  bound: 0xb8,
-};
-const GROUP_IN_COPY: Readonly<Record<CopyGroupName, number>> = {
-  shared: 0x00,
+  monotonic: 0x00,
+  boottime: 0x08,
+  tai: 0x10,
+  'sane-realtime': 0x18,
   realtime: 0x40,
   'smeared-realtime': 0x60,
   'monotonic-raw': 0x80,
   bound: 0xa0,
+};
+const GROUP_IN_COPY: Readonly<Record<CopyGroupName, number>> = {
+  shared: 0x28,
+  realtime: 0x48,
+  'smeared-realtime': 0x68,
+  'monotonic-raw': 0x88,
+  bound: 0xa8,
 };
 
 function copyOffsets(copy: CopyNumber): Readonly<Record<CopyField, number>> {
@@ -217,6 +236,13 @@ function checkIdentity(view: DataView): void {
       'use a newer latchclock',
     );
   }
+  if (version === UNMARKED_VERSION) {
+    badPage(
+      `version ${version} of the clock page is older than ${CLOCK_PAGE_VERSION}, the only one that is read`,
+      HEADER_OFFSETS.version,
+      'remove the page, and start the timekeeper of this latchclock on a new one',
+    );
+  }
   if (version !== CLOCK_PAGE_VERSION) badPage(`version ${version} is unknown`, HEADER_OFFSETS.version);
   const size = view.getUint32(HEADER_OFFSETS.size, true);
   if (size !== CLOCK_PAGE_BYTES) badPage(`a size of ${size} is not ${CLOCK_PAGE_BYTES}`, HEADER_OFFSETS.size);
@@ -235,7 +261,7 @@ function decodeClocks(view: DataView): OwnClockName[] {
  * Decodes the header of a clock page, which is written once, before anybody else sees the page.
  *
  * @param bytes the whole page
- * @throws LatchclockError `ERR_BAD_PAGE` if the length, a field or a reserved byte is not as version 1 has it
+ * @throws LatchclockError `ERR_BAD_PAGE` if the length, a field or a reserved byte is not as version 2 has it
  */
 export function decodeClockPageHeader(bytes: Uint8Array): ClockPageHeader {
   const view = viewOf(bytes);
@@ -295,7 +321,7 @@ export interface ClockGroup {
   readonly shift: number;
 }
 
-/** The words of a bound that is not stated. */
+/** The words of a group that was never published, and of a bound that is not stated. */
 export const NO_BOUND: ClockGroup = { mult: 0n, fraction: 0n, shift: 0 };
 /** `boundWholeNs` of a copy whose writer states no bound; any negative number says that. */
 export const NO_BOUND_NS = -1n;
@@ -323,10 +349,11 @@ export interface CopyWord {
 }
 
 function groupWords(group: CopyGroupName): CopyWord[] {
+  // The mark first: see `StoreCopy` in native/core.
   return [
+    { field: `${group}.shift`, value: (image) => shiftWordOf(image.groups[group].shift) },
     { field: `${group}.mult`, value: (image) => wrapU64(image.groups[group].mult) },
     { field: `${group}.fraction`, value: (image) => wrapU64(image.groups[group].fraction) },
-    { field: `${group}.shift`, value: (image) => BigInt(image.groups[group].shift) },
   ];
 }
 
@@ -363,7 +390,8 @@ const LONGEST_WINDOW = 1n << 63n;
 const S64_MAX = U64_MAX >> 1n;
 
 /**
- * Decodes one copy of a clock page. Says nothing of whether its words are of one update: the caller has taken the
+ * Decodes one copy of a clock page. A group without the mark of a writer is given as one that was never published, and a
+ * bound without it as one that is not stated. Says nothing of whether its words are of one update: the caller has taken the
  * bytes by the page's protocol.
  *
  * @param bytes the whole page
@@ -375,7 +403,9 @@ export function decodeClockCopy(bytes: Uint8Array, copy: CopyNumber): CopyImage 
   const offsets = COPY_OFFSETS[copy];
   const word = (field: CopyField): bigint => view.getBigUint64(offsets[field], true);
   const group = (name: CopyGroupName): ClockGroup => {
-    const shift = word(`${name}.shift`);
+    const shiftWord = word(`${name}.shift`);
+    if (!isWritten(shiftWord)) return NO_BOUND;
+    const shift = shiftWord & ~WRITTEN;
     if (shift >= 64n) badPage(`a shift of ${shift} is not below 64`, offsets[`${name}.shift`]);
     return { mult: word(`${name}.mult`), fraction: word(`${name}.fraction`), shift: Number(shift) };
   };
@@ -397,7 +427,7 @@ export function decodeClockCopy(bytes: Uint8Array, copy: CopyNumber): CopyImage 
     wholes: Object.fromEntries(
       OWN_CLOCKS.map((clock) => [clock, BigInt.asIntN(64, word(`${clock}.whole`))]),
     ) as Record<OwnClockName, bigint>,
-    boundWholeNs: BigInt.asIntN(64, word('bound.whole')),
+    boundWholeNs: isWritten(word('bound.shift')) ? BigInt.asIntN(64, word('bound.whole')) : NO_BOUND_NS,
   };
 }
 

@@ -88,6 +88,13 @@ function remark({ counts, verdict }: Cell): string {
   return `${kinds.join(', ')} of ${values}`;
 }
 
+/** The name of a hazard in its column, in two lines where it is too long for one. */
+function hazardLines(hazard: HazardName): [string, ...string[]] {
+  if (hazard.length + 1 < HAZARD_WIDTH + 1) return [` ${hazard}`];
+  const at = hazard.lastIndexOf('-', HAZARD_WIDTH - 2) + 1;
+  return [` ${hazard.slice(0, at)}`, `   ${hazard.slice(at)}`];
+}
+
 /** Cells that are not as expected, each with the case that is not. */
 function unexpectedLines(cells: readonly Cell[], style: TextStyle): string {
   const rows = cells
@@ -165,12 +172,15 @@ function matrix(title: string, cells: readonly Cell[], letter: Letter, style: Te
     readers.map(({ protocol }) => HEADS[protocol][1]),
     readers.map((reader) => (isPlus(reader) ? '+g' : '')),
   ].map((line, index) => [index === 0 ? colors.bold(title) : '', ...line.map((head) => colors.dim(head))]);
-  const rows = hazards.map((hazard) => [
-    ` ${hazard}`,
-    ...readers.map((reader) =>
+  const rows = hazards.flatMap((hazard) => {
+    const [first, ...rest] = hazardLines(hazard);
+    const letters = readers.map((reader) =>
       EVIDENCE_KINDS.map((kind) => letter(of(reader, hazard, kind), colors)).join(''),
-    ),
-  ]);
+    );
+    return rest.length === 0
+      ? [[first, ...letters]]
+      : [[first, ...readers.map(() => '')], ...rest.map((line) => [line, ...letters])];
+  });
   return columns(style, [HAZARD_WIDTH, ...readers.slice(1).map(() => CELL_WIDTH)], [...heads, ...rows]);
 }
 

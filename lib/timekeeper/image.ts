@@ -4,6 +4,8 @@ import { rescaled } from './line.js';
 import type { Slope, Standing } from './standing.js';
 import type { NamespaceOffsets, RealtimePreference } from './view.js';
 
+const NONE: ClockGroup = { mult: 0n, fraction: 0n, shift: 0 };
+
 /** The words of a line: its rate and fraction, and its whole ns, rounded down. */
 function wordsOf({ scaledNs, mult }: Slope, shift: number): { group: ClockGroup; whole: bigint } {
   const scale = BigInt(shift);
@@ -54,6 +56,17 @@ export function imageOf(
 /** A copy that refuses every reading, with clocks as they were. */
 export function withdrawn(image: CopyImage): CopyImage {
   return { ...image, maxDelta: 0n };
+}
+
+/** A copy that refuses every reading, whatever the protocol is, as one that was never published. */
+export function unpublished(image: CopyImage): CopyImage {
+  const groups = { shared: NONE, realtime: NONE, 'smeared-realtime': NONE, 'monotonic-raw': NONE };
+  return { ...withdrawn(image), groups: { ...groups, bound: image.groups.bound } };
+}
+
+/** The same within the longest window that there is, so that readers are not told to wait for a writer. */
+export function condemned(image: CopyImage): CopyImage {
+  return { ...unpublished(image), maxDelta: 1n << 63n };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { LatchclockError } from '../errors.js';
+import { isLatchclockError, LatchclockError } from '../errors.js';
 import type { WritableClockPage } from '../host/clock-page-memory.js';
 import { type Addon, ReaderProtocol } from '../native/addon.js';
 import {
@@ -8,8 +8,9 @@ import {
   type CopyImage,
   type CopyNumber,
   decodeClockCopy,
+  encodeClockPageHeader,
 } from '../page/clock-page.js';
-import { imageOf, standingOf, withdrawn } from './image.js';
+import { condemned, imageOf, standingOf, unpublished, withdrawn } from './image.js';
 import type { Standing } from './standing.js';
 import type { NamespaceOffsets } from './view.js';
 
@@ -46,6 +47,9 @@ export class PageWriter {
   readonly #namespace: NamespaceOffsets;
   readonly #pageWords: BigUint64Array;
   readonly #words = new BigInt64Array(COPY_WORDS.length);
+  /** The header as it is in the page, and as it has to be. */
+  readonly #header: Uint32Array;
+  readonly #rightHeader: Uint32Array;
   /** The copy with what was published last. */
   #latest: CopyNumber;
   #image: CopyImage | null = null;
@@ -58,6 +62,8 @@ export class PageWriter {
     this.#namespace = namespace;
     const { buffer, byteOffset, byteLength } = page.bytes;
     this.#pageWords = new BigUint64Array(buffer, byteOffset, byteLength / BigUint64Array.BYTES_PER_ELEMENT);
+    this.#rightHeader = new Uint32Array(encodeClockPageHeader(page.header).buffer);
+    this.#header = new Uint32Array(buffer, byteOffset, this.#rightHeader.length);
     this.#latest = keptCopy(page);
   }
 
@@ -103,17 +109,26 @@ export class PageWriter {
     Atomics.store(this.#pageWords, CLOCK_PAGE_OFFSETS.count / 8, this.#count() + 1n);
   }
 
-  /** Refuses every reader from now on. */
+  /** Refuses every reader from now on: for good and as a bad page where that is what it is. */
   withdraw(): void {
     if (this.#image === null) return;
-    const image = withdrawn(this.#image);
+    const isBad = this.#page.memory.isLost() || !this.#hasHeader();
     // A seqlock's readers look at no window: a mult of 0 refuses them.
-    const none = { mult: 0n, fraction: 0n, shift: 0 };
-    const groups = {
-      ...{ shared: none, realtime: none, 'smeared-realtime': none, 'monotonic-raw': none },
-      bound: image.groups.bound,
-    };
-    this.#publish(this.#page.header.protocol === 'seqlock' ? { ...image, groups } : image, true);
+    const withhold = this.#page.header.protocol === 'seqlock' ? unpublished : withdrawn;
+    try {
+      this.#publish((isBad ? condemned : withhold)(this.#image), true);
+    } catch (error) {
+      // That is known, and other pages are still to be withdrawn.
+      if (!isLatchclockError(error, 'ERR_BAD_PAGE')) throw error;
+    }
+  }
+
+  /** Whether the header is as it was. Element by element, for nothing to be allocated. */
+  #hasHeader(): boolean {
+    for (let at = 0; at < this.#header.length; at++) {
+      if (this.#header[at] !== this.#rightHeader[at]) return false;
+    }
+    return true;
   }
 
   #count(): bigint {
@@ -150,21 +165,24 @@ export class PageWriter {
     if (header.protocol === 'seqlock' && !this.isHeld) this.#save();
     // Readers would be sent to the kept copy first, where its window has the counter, and be refused for its generation.
     const isOther = this.#kept('maxDelta') !== 0n && this.#kept('tag') !== image.tag;
-    this.#addon.publishClockPage(
-      memory,
-      ReaderProtocol[header.protocol],
-      this.#words,
-      this.#latest,
-      isAtOnce || isOther,
-      true,
-    );
-    if (memory.isLost()) {
-      throw new LatchclockError('ERR_BAD_PAGE', "the page's file was cut short", {
+    const isAlone = isAtOnce || isOther;
+    const protocol = ReaderProtocol[header.protocol];
+    let lost: LatchclockError | null = null;
+    try {
+      this.#addon.publishClockPage(memory, protocol, this.#words, this.#latest, isAlone, true);
+    } catch (error) {
+      if (!isLatchclockError(error, 'ERR_BAD_PAGE')) throw error;
+      // It was stored, and is what readers find, whatever became of the file.
+      lost = error;
+    }
+    if (header.protocol === 'two-window') this.#latest = this.#latest === 0 ? 1 : 0;
+    this.#image = image;
+    if (lost !== null) throw lost;
+    if (!this.#hasHeader()) {
+      throw new LatchclockError('ERR_BAD_PAGE', "the page's header was changed", {
         where: 'a page of the timekeeper',
         todo: 'make a new page, and start a timekeeper on it',
       });
     }
-    if (header.protocol === 'two-window') this.#latest = this.#latest === 0 ? 1 : 0;
-    this.#image = image;
   }
 }

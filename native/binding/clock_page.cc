@@ -378,14 +378,14 @@ Napi::Value ReadPvclockAt(const Napi::CallbackInfo& info) {
 
 constexpr size_t kImageWords = 26;
 
-// The words of an image in the order in which they are stored.
+// The words of an image as they are stored, in that order.
 CopyImage ImageOf(const int64_t* words) {
   const auto next = [&] { return static_cast<uint64_t>(*words++); };
   const auto group = [&] {
     GroupWords group;
+    group.shift = next() & ~clock_page::kWritten;
     group.mult = next();
     group.fraction = next();
-    group.shift = next();
     return group;
   };
   CopyImage image;
@@ -444,8 +444,9 @@ void PublishClockPage(const Napi::CallbackInfo& info) {
     default:
       PublishTwoWindow(mapping->bytes(), keep, image, overlap, kept_first);
   }
-  // Into zeros that nobody else has.
-  if (mapping->IsLost()) ThrowOutcome(info.Env(), Outcome::Failed(Status::kPageLost), arguments.function());
+  // Into zeros that nobody else has, or into a file that is cut shorter than the page.
+  if (mapping->LooksLost())
+    ThrowOutcome(info.Env(), Outcome::Failed(Status::kPageLost), arguments.function());
 }
 
 // lockFile(fileDescriptor) => boolean

@@ -31,7 +31,7 @@ Description Describe(Status status) {
     case Status::kDisrupted:
       return {"ERR_DISRUPTED", "the page was computed for another generation of the counter"};
     case Status::kUnpublished:
-      return {"ERR_BAD_PAGE", "the page holds no clock: nothing was published"};
+      return {"ERR_BAD_PAGE", "the page holds no clock: nothing was published, or its file was cut short"};
     case Status::kUnusable:
       return {"ERR_BAD_PAGE", "the page says that its clock is not to be used"};
     case Status::kPageLost:

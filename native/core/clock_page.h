@@ -6,7 +6,7 @@
 
 namespace latchclock {
 
-// The byte layout of our own clock page, version 1: docs/clock-page.md is its source, and a test holds these
+// The byte layout of our own clock page, version 2: docs/clock-page.md is its source, and a test holds these
 // numbers to it. Every word is little-endian and lies at a multiple of its size.
 namespace clock_page {
 
@@ -36,13 +36,18 @@ inline constexpr uint32_t kCopiesAt = 0x100;
 inline constexpr uint32_t kCopyStride = 0x100;
 inline constexpr uint32_t kMultIn = 0, kFractionIn = 8, kShiftIn = 16;  // within a group
 
+// Set in every shift word that a writer stores. The shift is the last word of its line that a clock is
+// computed from, and this its last bit: a file that is cut short has zeros from some byte on, and they take
+// the bit away from every clock of which they take anything.
+inline constexpr uint64_t kWritten = uint64_t{1} << 63;
+
 // Offsets within a copy.
-inline constexpr uint32_t kSharedGroup = 0x00;
-inline constexpr uint32_t kMonotonicWhole = 0x18, kBoottimeWhole = 0x20, kTaiWhole = 0x28, kSaneWhole = 0x30;
-inline constexpr uint32_t kRealtimeGroup = 0x40, kRealtimeWhole = 0x58;
-inline constexpr uint32_t kSmearedGroup = 0x60, kSmearedWhole = 0x78;
-inline constexpr uint32_t kRawGroup = 0x80, kRawWhole = 0x98;
-inline constexpr uint32_t kBoundGroup = 0xa0, kBoundWhole = 0xb8;
+inline constexpr uint32_t kMonotonicWhole = 0x00, kBoottimeWhole = 0x08, kTaiWhole = 0x10, kSaneWhole = 0x18;
+inline constexpr uint32_t kSharedGroup = 0x28;
+inline constexpr uint32_t kRealtimeWhole = 0x40, kRealtimeGroup = 0x48;
+inline constexpr uint32_t kSmearedWhole = 0x60, kSmearedGroup = 0x68;
+inline constexpr uint32_t kRawWhole = 0x80, kRawGroup = 0x88;
+inline constexpr uint32_t kBoundWhole = 0xa0, kBoundGroup = 0xa8;
 inline constexpr uint32_t kCopyBytes = 0xc0;
 
 }  // namespace clock_page

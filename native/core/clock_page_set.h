@@ -85,10 +85,12 @@ ReadEnd ReadSet(ReadFunction<Counter> read, const ReaderKind& kind, const uint8_
     const uint64_t cycles = clamps ? Clamped(reading.cycles, reading.words.base) : reading.cycles;
     for (uint32_t clock = 0; clock < kClockSlotCount; clock++) {
       if ((clocks & (1u << clock)) == 0) continue;
-      if (words[clock].mult == 0) return ReadEnd::kUnpublished;
+      if (!IsPublished(words[clock])) return ReadEnd::kUnpublished;
       set->ns[clock] = static_cast<int64_t>(kind.wide ? WideArithmetic::Nanoseconds(cycles, words[clock])
                                                       : NarrowArithmetic::Nanoseconds(cycles, words[clock]));
     }
+    // A bound that does not grow has a mult of 0.
+    if (!IsWritten(bound)) return ReadEnd::kUnpublished;
     set->bound_ns = BoundAt(cycles - bound.base, bound);
     return ReadEnd::kValue;
   }

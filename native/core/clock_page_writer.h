@@ -58,10 +58,12 @@ inline void StoreCopy(uint8_t* page, uint64_t copy, const CopyImage& image, Paus
     StoreWord(page, at, value);
     pause();
   };
+  // The mark first: zeros that come into a file between two of these stores, since it is cut short, leave the
+  // mark only if they leave all that is stored after it.
   const auto group = [&](uint64_t at, const GroupWords& words) {
+    store(data + at + clock_page::kShiftIn, words.shift | clock_page::kWritten);
     store(data + at + clock_page::kMultIn, words.mult);
     store(data + at + clock_page::kFractionIn, words.fraction);
-    store(data + at + clock_page::kShiftIn, words.shift);
   };
   const auto whole = [&](uint64_t at, int64_t ns) { store(data + at, static_cast<uint64_t>(ns)); };
   store(window + clock_page::kBaseIn, image.base);

@@ -71,12 +71,12 @@ class Line {
       last_.fraction = static_cast<uint64_t>(sum) & ((uint64_t{1} << shift_) - 1);
     }
     last_.base = base;
-    last_.shift = shift_;
+    last_.shift = shift_ | clock_page::kWritten;
     last_.tag = kGeneration;
     last_.mult = !changing_            ? nominal_
                  : (links_++ & 1) == 0 ? nominal_ + nominal_ / 10
                                        : nominal_ - nominal_ / 10;
-    last_.max_delta = (window_ & ~kHashMask) + HashOf(last_);
+    last_.max_delta = HashedLength(window_, last_);
     return Image();
   }
 
@@ -86,7 +86,7 @@ class Line {
     image.base = last_.base;
     image.max_delta = last_.max_delta;
     image.tag = last_.tag;
-    image.shared = {last_.mult, last_.fraction, last_.shift};
+    image.shared = {last_.mult, last_.fraction, shift_};
     image.realtime = image.smeared = image.raw = image.shared;
     const auto whole = static_cast<int64_t>(last_.whole);
     image.monotonic = image.raw_whole = whole;
@@ -173,6 +173,10 @@ struct alignas(kCacheLine) PerReader {
   std::vector<uint64_t> latencies;  // empty: not counted
 };
 
+ReadFunction<HardwareCounter> ReaderOf(const StressRequest& request) {
+  return request.read != nullptr ? request.read : FindReader<HardwareCounter, Words::kAll>(request.reader);
+}
+
 // Whether the writer stands half-way, or is about to: no reader begins then, so that those which meet the
 // stall begin in it, and not an update before.
 enum class Standing : uint32_t { kNo, kSoon, kYes };
@@ -191,74 +195,16 @@ struct Context {
   alignas(kCacheLine) std::atomic<int64_t> highest{INT64_MIN};
 };
 
-// One read, held against the copy that it says it used.
+// A read by this machinery, with the time that it took where the writer stood.
 void ReadOnce(const Context& context, ReadFunction<HardwareCounter> read, const ReadLimits& limits,
               std::vector<uint64_t>* latencies, std::atomic<int64_t>* highest, StressTally* tally) {
-  // Acquire: that read ended before this one starts.
-  const int64_t floor = highest->load(std::memory_order_acquire);
   // Acquire: what the writer stored before it stalled is seen by the read.
   const bool stands =
       !latencies->empty() && context.standing.load(std::memory_order_acquire) == Standing::kYes;
-  ClockReading reading;
-  reading.ns = kNoValue;
-  const uint64_t before = FencedRdtsc();
-  const ReadEnd end = read(context.page, kSlot, context.page + clock_page::kGenerationAt, {}, limits,
-                           &reading, &tally->retries);
-  const uint64_t after = FencedRdtsc();
-  if (stands) {
-    (*latencies)[LatencyBucket(after - before)]++;
-    tally->longest = std::max(tally->longest, after - before);
-  }
-  tally->reads++;
-  tally->waited += reading.waits >= kTurnsOfWaiting;
-  switch (end) {
-    case ReadEnd::kValue:
-      break;
-    case ReadEnd::kOutOfWindow:
-      tally->out_of_window++;
-      return;
-    case ReadEnd::kRetries:
-      tally->ran_out++;
-      return;
-    case ReadEnd::kDisrupted:
-    case ReadEnd::kUnpublished:
-    case ReadEnd::kUnusable:
-      tally->refused_otherwise++;
-      return;
-  }
-  tally->values++;
-  const CopyWords& words = reading.words;
-  if (reading.ns == kNoValue) {
-    tally->missing++;
-    return;
-  }
-  const uint64_t delta = reading.cycles - words.base;
-  const bool behind = static_cast<int64_t>(delta) < 0;
-  const uint64_t used = behind ? 0 : delta;
-  const auto sum = static_cast<unsigned __int128>(used) * words.mult + words.fraction;
-  const auto expected = static_cast<int64_t>(words.whole + static_cast<uint64_t>(sum >> (words.shift & 63)));
-  if ((words.max_delta & kHashMask) != HashOf(words)) {
-    tally->torn++;
-    return;
-  }
-  if (delta >= words.max_delta) {
-    tally->outside++;
-    return;
-  }
-  if (reading.ns != expected) {
-    tally->torn++;
-    return;
-  }
-  if (reading.ns < floor) {
-    tally->backwards++;
-    tally->worst_back_ns =
-        std::max(tally->worst_back_ns, static_cast<uint64_t>(floor) - static_cast<uint64_t>(reading.ns));
-  }
-  int64_t known = highest->load(std::memory_order_relaxed);
-  // Release: whoever sees the value starts after this read ended.
-  while (known < reading.ns && !highest->compare_exchange_weak(known, reading.ns, std::memory_order_release,
-                                                               std::memory_order_relaxed)) {
-  }
+  const uint64_t took = ReadAndJudge(context.page, read, limits, highest, tally);
+  if (!stands) return;
+  (*latencies)[LatencyBucket(took)]++;
+  tally->longest = std::max(tally->longest, took);
 }
 
 void Write(Context* context) {
@@ -320,7 +266,7 @@ void Work(size_t thread, void* argument) {
   }
   context->reading.fetch_add(1, std::memory_order_relaxed);
   if (!own.outcome.ok()) return;
-  const auto read = FindReader<HardwareCounter, Words::kAll>(request.reader);
+  const auto read = ReaderOf(request);
   ReadLimits limits;
   limits.most_tries = kMostTries;
   while (!context->stop.load(std::memory_order_relaxed)) {
@@ -457,10 +403,89 @@ class Deaths {
   std::atomic<uint64_t>* inside_;
   uint64_t writers_ = 0;
   std::vector<uint64_t> no_latencies_;
-  ReadFunction<HardwareCounter> read_ = FindReader<HardwareCounter, Words::kAll>(request_.reader);
+  ReadFunction<HardwareCounter> read_ = ReaderOf(request_);
 };
 
+// What a value must be by the words that it was computed from. A counter behind the base reads as the base.
+int64_t ExpectedFrom(const ClockReading& reading) {
+  const CopyWords& words = reading.words;
+  const uint64_t delta = reading.cycles - words.base;
+  const bool behind = static_cast<int64_t>(delta) < 0;
+  const uint64_t used = behind ? 0 : delta;
+  const auto sum = static_cast<unsigned __int128>(used) * words.mult + words.fraction;
+  return static_cast<int64_t>(words.whole + static_cast<uint64_t>(sum >> (words.shift & 63)));
+}
+
+// Counts how a read ended. False where that was without a value.
+bool CountEnd(ReadEnd end, StressTally* tally) {
+  switch (end) {
+    case ReadEnd::kValue:
+      tally->values++;
+      return true;
+    case ReadEnd::kOutOfWindow:
+      tally->out_of_window++;
+      return false;
+    case ReadEnd::kRetries:
+      tally->ran_out++;
+      return false;
+    case ReadEnd::kDisrupted:
+    case ReadEnd::kUnpublished:
+    case ReadEnd::kUnusable:
+      tally->refused_otherwise++;
+      return false;
+  }
+  __builtin_unreachable();
+}
+
 }  // namespace
+
+uint64_t HashedLength(uint64_t window, const CopyWords& words) {
+  return (window & ~kHashMask) + HashOf(words);
+}
+
+uint64_t ReadAndJudge(const uint8_t* page, ReadFunction<HardwareCounter> read, const ReadLimits& limits,
+                      std::atomic<int64_t>* highest, StressTally* tally) {
+  // Acquire: that read ended before this one starts.
+  const int64_t floor = highest->load(std::memory_order_acquire);
+  ClockReading reading;
+  reading.ns = kNoValue;
+  const uint64_t before = FencedRdtsc();
+  const ReadEnd end =
+      read(page, kSlot, page + clock_page::kGenerationAt, {}, limits, &reading, &tally->retries);
+  const uint64_t took = FencedRdtsc() - before;
+  tally->reads++;
+  tally->waited += reading.waits >= kTurnsOfWaiting;
+  if (!CountEnd(end, tally)) return took;
+  const CopyWords& words = reading.words;
+  if (reading.ns == kNoValue) {
+    tally->missing++;
+    return took;
+  }
+  const int64_t expected = ExpectedFrom(reading);
+  if ((words.max_delta & kHashMask) != HashOf(words)) {
+    tally->torn++;
+    return took;
+  }
+  if (reading.cycles - words.base >= words.max_delta) {
+    tally->outside++;
+    return took;
+  }
+  if (reading.ns != expected) {
+    tally->torn++;
+    return took;
+  }
+  if (reading.ns < floor) {
+    tally->backwards++;
+    tally->worst_back_ns =
+        std::max(tally->worst_back_ns, static_cast<uint64_t>(floor) - static_cast<uint64_t>(reading.ns));
+  }
+  int64_t known = highest->load(std::memory_order_relaxed);
+  // Release: whoever sees the value starts after this read ended.
+  while (known < reading.ns && !highest->compare_exchange_weak(known, reading.ns, std::memory_order_release,
+                                                               std::memory_order_relaxed)) {
+  }
+  return took;
+}
 
 Outcome RunStress(const StressRequest& request, StressTally* tally) {
   constexpr uint64_t kLongestWindow = uint64_t{1} << 39;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -40,6 +41,8 @@ struct StressRequest {
   uint64_t stall_cycles = 0;
   uint32_t kills = 0;  // of kWriterKilled, which ends after so many writers
   uint64_t seed = 0;   // of the moments of death
+  // Reads in the place of the compiled reader: for a test of what is found, with one that is broken.
+  ReadFunction<HardwareCounter> read = nullptr;
   // kLatencyBuckets counts of the reads that began while the writer stood in a stall, by the cycles that they
   // took, added to; null: not counted.
   uint64_t* latencies = nullptr;
@@ -69,6 +72,15 @@ struct StressTally {
   // The longest of the reads that latencies were counted of, cycles.
   uint64_t longest = 0;
 };
+
+// The length of a window whose low bits are the hash of the copy's other words, shift as it is stored: at
+// least `window` with its low 16 bits cleared.
+uint64_t HashedLength(uint64_t window, const CopyWords& words);
+
+// One read of `page`, held against the copy that it says it used and against `highest`, the largest value
+// that any read had returned before this one began; that one is raised by the value. Cycles that it took.
+uint64_t ReadAndJudge(const uint8_t* page, ReadFunction<HardwareCounter> read, const ReadLimits& limits,
+                      std::atomic<int64_t>* highest, StressTally* tally);
 
 // Readers of one kind against a writer of their protocol, on the real counter, on a page of their own. Torn
 // data are detectable: the low bits of each window's length are a hash of the copy's other words.

@@ -87,6 +87,7 @@ PageMapping::~PageMapping() {
   // Not watched any longer before the address can be another mapping's.
   if (guard_ >= 0) guards[guard_].start.store(0, std::memory_order_release);
   if (bytes_ != nullptr) munmap(bytes_, clock_page::kBytes);
+  if (file_descriptor_ >= 0) close(file_descriptor_);
 }
 
 Outcome PageMapping::Map(int file_descriptor, int flags, bool writable) {
@@ -138,6 +139,10 @@ Outcome PageMapping::File(int file_descriptor, bool writable, std::shared_ptr<Pa
   std::shared_ptr<PageMapping> made(new PageMapping());
   const Outcome outcome = made->Map(file_descriptor, 0, writable);
   if (!outcome.ok()) return outcome;
+  if (writable) {
+    made->file_descriptor_ = fcntl(file_descriptor, F_DUPFD_CLOEXEC, 0);
+    if (made->file_descriptor_ < 0) return Outcome::FailedCall("fcntl", errno);
+  }
   made->guard_ = Watch(reinterpret_cast<uintptr_t>(made->bytes_), writable);
   if (made->guard_ < 0) return Outcome::Failed(Status::kTooManyPages);
   *mapping = std::move(made);
@@ -146,6 +151,15 @@ Outcome PageMapping::File(int file_descriptor, bool writable, std::shared_ptr<Pa
 
 bool PageMapping::IsLost() const {
   return guard_ >= 0 && guards[guard_].lost.load(std::memory_order_acquire);
+}
+
+bool PageMapping::LooksLost() const {
+  if (file_descriptor_ < 0 || IsLost()) return IsLost();
+  struct stat status;
+  if (fstat(file_descriptor_, &status) != 0 || status.st_size != clock_page::kBytes) {
+    guards[guard_].lost.store(true, std::memory_order_release);
+  }
+  return IsLost();
 }
 
 Outcome LockFile(int file_descriptor, bool* locked) {

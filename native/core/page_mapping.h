@@ -11,9 +11,11 @@ namespace latchclock {
 inline constexpr int kMostPageFiles = 4096;
 
 // A clock page in memory: 4096 bytes that stay readable for as long as this object lives, whatever becomes of
-// the file behind them. A file that is cut short while it is mapped would raise SIGBUS in whoever touches the
-// page: a handler then puts a page of zeros in its place, which every reader refuses, and IsLost tells. The
-// handler is installed with the first file that is mapped, and passes on what is not ours.
+// the file behind them. A file that is cut to nothing while it is mapped would raise SIGBUS in whoever
+// touches the page: a handler then puts a page of zeros in its place, which every reader refuses, and IsLost
+// tells. The handler is installed with the first file that is mapped, and passes on what is not ours. A file
+// that is cut to any other size raises nothing, and the page has zeros from there on: docs/clock-page.md, A
+// file that is cut short.
 class PageMapping {
  public:
   PageMapping(const PageMapping&) = delete;
@@ -31,6 +33,9 @@ class PageMapping {
   bool writable() const { return writable_; }
   // True once the file behind the page was found cut short.
   bool IsLost() const;
+  // Looks at the size of the file behind the page, if it may be written to and can be cut short: one system
+  // call. Then as IsLost.
+  bool LooksLost() const;
 
  private:
   PageMapping() = default;
@@ -39,6 +44,7 @@ class PageMapping {
   uint8_t* bytes_ = nullptr;
   bool writable_ = false;
   int guard_ = -1;
+  int file_descriptor_ = -1;  // of a file that can be cut short, where the page is writable
 };
 
 // Takes the lock (flock) of an open file, for as long as its description is open anywhere; `locked` is false

@@ -14,7 +14,7 @@ enum class Status {
   kRetries,             // a bounded loop ran out
   kOutOfWindow,         // the counter is in no window of the page
   kDisrupted,           // the page was computed for another generation of the counter
-  kUnpublished,         // the page holds no clock: nothing was published yet
+  kUnpublished,         // the page holds no clock: nothing was published yet, or its file was cut short
   kUnusable,            // the page says that its clock is not to be used
   kPageLost,            // the file behind the page was cut short
   kOtherClocksource,    // the kernel's page does not, or no longer, count by the counter

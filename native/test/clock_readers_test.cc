@@ -42,7 +42,8 @@ class OurPage {
     StoreWord(bytes_, WindowAt(copy) + clock_page::kTagIn, segment.tag);
     StoreWord(bytes_, CopyAt(copy) + kMonotonic.group + clock_page::kMultIn, segment.mult);
     StoreWord(bytes_, CopyAt(copy) + kMonotonic.group + clock_page::kFractionIn, segment.fraction);
-    StoreWord(bytes_, CopyAt(copy) + kMonotonic.group + clock_page::kShiftIn, segment.shift);
+    StoreWord(bytes_, CopyAt(copy) + kMonotonic.group + clock_page::kShiftIn,
+              segment.shift | clock_page::kWritten);
     StoreWord(bytes_, CopyAt(copy) + kMonotonic.whole, static_cast<uint64_t>(segment.whole));
   }
   void PutBoth(const Segment& segment) {
@@ -222,12 +223,12 @@ TEST("a value is rounded down, also where it is negative") {
   }
 }
 
-TEST("each clock is read from its own words, at the offsets of version 1 of the page") {
+TEST("each clock is read from its own words, at the offsets of version 2 of the page") {
   // Written out, not taken from the header: group of mult, fraction, shift, and whole nanoseconds.
   const struct {
     uint32_t group, whole;
-  } offsets[] = {{0x80, 0x98}, {0x00, 0x18}, {0x00, 0x20}, {0x00, 0x28},
-                 {0x00, 0x30}, {0x60, 0x78}, {0x40, 0x58}};
+  } offsets[] = {{0x88, 0x80}, {0x28, 0x00}, {0x28, 0x08}, {0x28, 0x10},
+                 {0x28, 0x18}, {0x68, 0x60}, {0x48, 0x40}};
   CHECK_EQ(kClockSlotCount, 7);
   for (const ReaderKind& kind : SoundKinds()) {
     for (const uint64_t copy : {uint64_t{0}, uint64_t{1}}) {
@@ -243,7 +244,7 @@ TEST("each clock is read from its own words, at the offsets of version 1 of the 
       for (uint64_t clock = 0; clock < 7; clock++) {
         StoreWord(page.bytes(), data + offsets[clock].group, 16 * (2 + offsets[clock].group));
         StoreWord(page.bytes(), data + offsets[clock].group + 8, 15);
-        StoreWord(page.bytes(), data + offsets[clock].group + 16, 4);
+        StoreWord(page.bytes(), data + offsets[clock].group + 16, kBit63 | 4);  // with the mark
         StoreWord(page.bytes(), data + offsets[clock].whole, 1'000'000 * (clock + 1));
       }
       for (uint64_t clock = 0; clock < 7; clock++) {
@@ -803,7 +804,7 @@ TEST("a reader that loads all words gives the same, and hands over those that it
     CHECK_EQ(words.tag, 12);
     CHECK_EQ(words.mult, segment.mult);
     CHECK_EQ(words.fraction, segment.fraction);
-    CHECK_EQ(words.shift, segment.shift);
+    CHECK_EQ(words.shift, segment.shift | clock_page::kWritten);
     CHECK_EQ(words.whole, static_cast<uint64_t>(segment.whole));
   }
 }
@@ -999,6 +1000,20 @@ VmclockResult ReadVmclockAt(const VmclockWords& words, uint64_t cycles) {
   VmclockResult result;
   result.end = ReadVmclock(page, HandCounter{cycles}, 3, &result.reading, &result.retries);
   return result;
+}
+
+TEST("VMClock: the marker is the one from before the counter, so that a disruption at the counter shows") {
+  alignas(64) uint8_t page[vmclock::kReadBytes] = {};
+  StoreVmclock(page, {});
+  StoreAs<uint32_t>(page, 0x0c, 4);
+  StoreAs<uint64_t>(page, 0x10, 33);
+  // The count is the same: a guest that is moved finds another host's, which may be equal.
+  const HandCounter counter{1'003, [&](int) { StoreAs<uint64_t>(page, 0x10, 34); }};
+  VmclockReading reading;
+  uint64_t retries = 0;
+  CHECK_EQ(ReadVmclock(page, counter, 3, &reading, &retries), ReadEnd::kValue);
+  CHECK_EQ(counter.reads, 1);
+  CHECK_EQ(reading.disruption_marker, 33);
 }
 
 TEST("VMClock: the value is time + (delta * period >> shift) in 2^-64 s, rounded down, carried to seconds") {

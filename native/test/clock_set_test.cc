@@ -213,10 +213,12 @@ OurPage* interrupted = nullptr;
 void (*interruption)(OurPage* page, ReaderProtocol protocol) = nullptr;
 int interruptions = 0;
 ReaderKind interrupted_kind;
+std::vector<ReadLimits> given_limits;
 
 ReadEnd ReadAndInterrupt(const uint8_t* page, ClockSlot slot, const uint8_t* generation,
                          const HandCounter& counter, const ReadLimits& limits, ClockReading* reading,
                          uint64_t* retries) {
+  given_limits.push_back(limits);
   const ReadEnd end =
       FindReader<HandCounter>(interrupted_kind)(page, slot, generation, counter, limits, reading, retries);
   if (interruptions-- > 0) interruption(interrupted, interrupted_kind.protocol);
@@ -242,6 +244,27 @@ TEST("an update behind the reader of the first clock sends the whole set away, f
       if (times >= 4) continue;
       CHECK(IsWhole(result.set, true));
       CHECK_EQ(result.set.ns[1], static_cast<int64_t>(1'005 + StepOf(3)));
+    }
+  }
+}
+
+TEST("what is left of the limits is what each turn of a set has: they are those of the whole") {
+  for (const ReaderKind& kind : Kinds()) {
+    OurPage page;
+    PublishOver(page.bytes(), kind.protocol, ImageOf(1, 1'000));
+    interrupted = &page;
+    interrupted_kind = kind;
+    interruptions = 100;
+    interruption = [](OurPage* at, ReaderProtocol protocol) {
+      PublishOver(at->bytes(), protocol, ImageOf(2, 1'000));
+      PublishOver(at->bytes(), protocol, ImageOf(3, 1'000));
+    };
+    given_limits.clear();
+    ReadWith<HandCounter>(ReadAndInterrupt, kind, &page, {1'005}, kAllClocks, {5, 7});
+    if (!CHECK_EQ(given_limits.size(), 5)) return;
+    for (uint32_t turn = 0; turn < 5; turn++) {
+      CHECK_EQ(given_limits[turn].most_tries, 5 - turn);
+      CHECK_EQ(given_limits[turn].most_spins, 7 - turn);
     }
   }
 }

@@ -269,27 +269,32 @@ bool StoresAreHidden(const Writing& writing, const Snapshot& start, const std::v
 
 // ---- single stores
 
-TEST("a copy is stored word by word, each once and in its place by version 1 of the page") {
-  // Written out: mult, fraction, shift of a group, and wholes.
+TEST(
+    "a copy is stored word by word, each once and in its place by version 2 of the page, shifts with the "
+    "mark") {
+  // Written out: wholes, and mult, fraction, shift of a group.
   CopyImage image;
   image.base = 1, image.max_delta = 2, image.tag = 3;
-  image.shared = {0x1'00, 0x1'08, 0x1'10};
-  image.monotonic = 0x1'18, image.boottime = 0x1'20, image.tai = 0x1'28, image.sane = 0x1'30;
-  image.realtime = {0x1'40, 0x1'48, 0x1'50};
-  image.realtime_whole = 0x1'58;
-  image.smeared = {0x1'60, 0x1'68, 0x1'70};
-  image.smeared_whole = 0x1'78;
-  image.raw = {0x1'80, 0x1'88, 0x1'90};
-  image.raw_whole = 0x1'98;
-  image.bound = {0x1'a0, 0x1'a8, 0x1'b0};
-  image.bound_whole = 0x1'b8;
+  image.monotonic = 0x1'00, image.boottime = 0x1'08, image.tai = 0x1'10, image.sane = 0x1'18;
+  image.shared = {0x1'28, 0x1'30, 0x1'38};
+  image.realtime_whole = 0x1'40;
+  image.realtime = {0x1'48, 0x1'50, 0x1'58};
+  image.smeared_whole = 0x1'60;
+  image.smeared = {0x1'68, 0x1'70, 0x1'78};
+  image.raw_whole = 0x1'80;
+  image.raw = {0x1'88, 0x1'90, 0x1'98};
+  image.bound_whole = 0x1'a0;
+  image.bound = {0x1'a8, 0x1'b0, 0x1'b8};
   for (const uint64_t copy : {uint64_t{0}, uint64_t{1}}) {
     OurPage page;
     const Snapshot before = page.Snap();
     Snapshot last = before, expected = before;
     for (const uint64_t at : {0, 1, 2}) expected[(0x50 + 24 * copy) / 8 + at] = 1 + at;
     for (uint64_t at = 0; at < 0xc0; at += 8) {
-      if (at != 0x38) expected[(0x100 + 0x100 * copy + at) / 8] = 0x100 + at;
+      if (at != 0x20) expected[(0x100 + 0x100 * copy + at) / 8] = 0x100 + at;
+    }
+    for (const uint64_t at : {0x38, 0x58, 0x78, 0x98, 0xb8}) {
+      expected[(0x100 + 0x100 * copy + at) / 8] |= uint64_t{1} << 63;
     }
     uint32_t stores = 0;
     StoreCopy(page.bytes(), copy, image, [&] {

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -236,6 +237,233 @@ TEST("literal-two-window is caught with wrong values under updates, and without 
   const StressTally quiet = Run(Request(kLiteralTwoWindow, kWindowExpired, cpus));
   CHECK_EQ(quiet.values, 0);
   CHECK_EQ(quiet.ran_out, quiet.reads);
+}
+
+// ---- what each detector has to find: readers that say of themselves what they found, and are not right
+
+constexpr uint64_t kShiftBits = 10;
+
+// Whole words of one segment, and the value at a counter 1'000 cycles behind its base.
+ClockReading WholeReading() {
+  ClockReading reading;
+  CopyWords& words = reading.words;
+  words = {5'000, 0, 7, 3 << kShiftBits, 17, kShiftBits | clock_page::kWritten, 1'000'000};
+  words.max_delta = HashedLength(kShortWindow, words);
+  reading.cycles = words.base + 1'000;
+  reading.ns = 1'000'000 + 3'000;
+  return reading;
+}
+
+// What the reader of the next test returns, and what happens while it reads.
+ClockReading given;
+ReadEnd given_end = ReadEnd::kValue;
+std::atomic<int64_t>* raised = nullptr;
+
+ReadEnd ReadGiven(const uint8_t*, ClockSlot, const uint8_t*, const HardwareCounter&, const ReadLimits&,
+                  ClockReading* reading, uint64_t* retries) {
+  *reading = given;
+  ++*retries;
+  if (raised != nullptr) raised->store(INT64_MAX, std::memory_order_release);
+  return given_end;
+}
+
+StressTally JudgeOf(const ClockReading& reading, std::atomic<int64_t>* highest,
+                    ReadEnd end = ReadEnd::kValue) {
+  alignas(64) static const uint8_t page[clock_page::kBytes] = {};
+  given = reading;
+  given_end = end;
+  StressTally tally;
+  ReadAndJudge(page, ReadGiven, {}, highest, &tally);
+  CHECK_EQ(tally.reads, 1);
+  CHECK_EQ(tally.retries, 1);
+  CHECK_EQ(tally.values, end == ReadEnd::kValue ? 1 : 0);
+  return tally;
+}
+
+StressTally JudgeOf(const ClockReading& reading, ReadEnd end = ReadEnd::kValue) {
+  std::atomic<int64_t> highest{INT64_MIN};
+  return JudgeOf(reading, &highest, end);
+}
+
+uint64_t WrongIn(const StressTally& tally) {
+  return tally.torn + tally.missing + tally.outside + tally.backwards;
+}
+
+TEST("a value that its words give, in their window, is right, whichever clock's they are") {
+  CHECK_EQ(WrongIn(JudgeOf(WholeReading())), 0);
+  ClockReading at_base = WholeReading();
+  at_base.cycles = at_base.words.base;
+  at_base.ns = 1'000'000;
+  CHECK_EQ(WrongIn(JudgeOf(at_base)), 0);
+  ClockReading at_end = WholeReading();
+  at_end.cycles = at_end.words.base + at_end.words.max_delta - 1;
+  at_end.ns = static_cast<int64_t>(1'000'000 + 3 * (at_end.words.max_delta - 1));
+  CHECK_EQ(WrongIn(JudgeOf(at_end)), 0);
+}
+
+TEST("a word of another copy is torn by the hash, although the value is what the words give") {
+  uint64_t CopyWords::*const all[] = {&CopyWords::tag,      &CopyWords::mult,  &CopyWords::base,
+                                      &CopyWords::fraction, &CopyWords::shift, &CopyWords::whole};
+  for (const auto word : all) {
+    ClockReading torn = WholeReading();
+    torn.words.*word += 1;
+    const CopyWords& words = torn.words;
+    const auto sum = static_cast<unsigned __int128>(torn.cycles - words.base) * words.mult + words.fraction;
+    torn.ns = static_cast<int64_t>(words.whole + static_cast<uint64_t>(sum >> (words.shift & 63)));
+    const StressTally tally = JudgeOf(torn);
+    CHECK_EQ(tally.torn, 1);
+    CHECK_EQ(WrongIn(tally), 1);
+  }
+  // And so is a length, which is what the hash stands in.
+  ClockReading longer = WholeReading();
+  longer.words.max_delta++;
+  CHECK_EQ(JudgeOf(longer).torn, 1);
+}
+
+TEST("a value that its words do not give is torn, by a nanosecond too") {
+  for (const int64_t off : {-1, 1, 1'000'000}) {
+    ClockReading wrong = WholeReading();
+    wrong.ns += off;
+    const StressTally tally = JudgeOf(wrong);
+    CHECK_EQ(tally.torn, 1);
+    CHECK_EQ(WrongIn(tally), 1);
+  }
+}
+
+TEST("a counter outside the window is told as such, on either side") {
+  for (const bool behind : {false, true}) {
+    ClockReading outside = WholeReading();
+    outside.cycles = behind ? outside.words.base - 1 : outside.words.base + outside.words.max_delta;
+    outside.ns = 1;
+    const StressTally tally = JudgeOf(outside);
+    CHECK_EQ(tally.outside, 1);
+    CHECK_EQ(WrongIn(tally), 1);
+  }
+}
+
+TEST("a value that was promised and not given is missing") {
+  ClockReading missing = WholeReading();
+  missing.ns = INT64_MIN;
+  const StressTally tally = JudgeOf(missing);
+  CHECK_EQ(tally.missing, 1);
+  CHECK_EQ(WrongIn(tally), 1);
+}
+
+TEST("a value below one that was returned before the read began is backwards, by how much, and no other is") {
+  const ClockReading reading = WholeReading();
+  for (const int64_t ahead : {1, 5'000}) {
+    std::atomic<int64_t> highest{reading.ns + ahead};
+    const StressTally tally = JudgeOf(reading, &highest);
+    CHECK_EQ(tally.backwards, 1);
+    CHECK_EQ(tally.worst_back_ns, ahead);
+    CHECK_EQ(WrongIn(tally), 1);
+    CHECK_EQ(highest.load(), reading.ns + ahead);
+  }
+  std::atomic<int64_t> same{reading.ns};
+  CHECK_EQ(JudgeOf(reading, &same).backwards, 0);
+  // One that was returned while the read was under way.
+  std::atomic<int64_t> meanwhile{INT64_MIN};
+  raised = &meanwhile;
+  CHECK_EQ(JudgeOf(reading, &meanwhile).backwards, 0);
+  raised = nullptr;
+}
+
+TEST("the highest value is that of the reads that were right, and of no other") {
+  std::atomic<int64_t> highest{INT64_MIN};
+  const ClockReading right = WholeReading();
+  JudgeOf(right, &highest);
+  CHECK_EQ(highest.load(), right.ns);
+  ClockReading wrong = right;
+  wrong.ns += 10;
+  JudgeOf(wrong, &highest);
+  JudgeOf(right, &highest, ReadEnd::kRetries);
+  CHECK_EQ(highest.load(), right.ns);
+}
+
+TEST("each end is counted for itself, and a wait from a hundred turns on") {
+  ClockReading reading = WholeReading();
+  CHECK_EQ(JudgeOf(reading, ReadEnd::kOutOfWindow).out_of_window, 1);
+  CHECK_EQ(JudgeOf(reading, ReadEnd::kRetries).ran_out, 1);
+  for (const ReadEnd end : {ReadEnd::kDisrupted, ReadEnd::kUnpublished, ReadEnd::kUnusable}) {
+    CHECK_EQ(JudgeOf(reading, end).refused_otherwise, 1);
+    CHECK_EQ(WrongIn(JudgeOf(reading, end)), 0);
+  }
+  reading.waits = 99;
+  CHECK_EQ(JudgeOf(reading).waited, 0);
+  reading.waits = 100;
+  CHECK_EQ(JudgeOf(reading).waited, 1);
+}
+
+// ---- the same in the whole machinery, by readers that are broken
+
+// Of a latch: does not look at the count again.
+ReadEnd ReadWithoutRecheck(const uint8_t* page, ClockSlot slot, const uint8_t*,
+                           const HardwareCounter& counter, const ReadLimits&, ClockReading* reading,
+                           uint64_t*) {
+  const uint64_t count = LoadWord(page, clock_page::kCountAt, std::memory_order_acquire);
+  LoadCopy<true, true>(page, slot, count & 1, &reading->words);
+  reading->cycles = counter.Read();
+  return Evaluate<WideArithmetic>(Clamped(reading->cycles, reading->words.base), reading);
+}
+
+// Computes with a fraction that is another.
+ReadEnd ReadWithoutFraction(const uint8_t* page, ClockSlot slot, const uint8_t* generation,
+                            const HardwareCounter& counter, const ReadLimits& limits, ClockReading* reading,
+                            uint64_t* retries) {
+  const ReaderKind kind{kLatch, ReaderGeneration::kNone, true};
+  const ReadEnd end = FindReader<HardwareCounter, Words::kAll>(kind)(page, slot, generation, counter, limits,
+                                                                     reading, retries);
+  reading->ns++;
+  return end;
+}
+
+// Every second counter is one of before.
+struct LateCounter {
+  uint64_t Read() const {
+    thread_local uint64_t turn = 0;
+    return FencedRdtsc() - (turn++ % 2 == 0 ? 200'000 : 0);
+  }
+};
+
+ReadEnd ReadLate(const uint8_t* page, ClockSlot slot, const uint8_t* generation, const HardwareCounter&,
+                 const ReadLimits& limits, ClockReading* reading, uint64_t* retries) {
+  const ReaderKind kind{kLatch, ReaderGeneration::kNone, true};
+  return FindReader<LateCounter, Words::kAll>(kind)(page, slot, generation, {}, limits, reading, retries);
+}
+
+TEST("a reader that does not look at the count again is caught with torn values") {
+  const std::vector<int> cpus = AllowedCpus(2);
+  StressRequest request = Request(kLatch, kUpdate, cpus);
+  request.read = ReadWithoutRecheck;
+  uint64_t torn = 0;
+  // Where a CPU is shared, the writer comes between two instructions now and then only.
+  for (int i = 0; i < 100 && torn == 0; i++) torn += Run(request).torn;
+  CHECK(torn > 0);
+}
+
+TEST("a reader that computes wrongly is caught at every value, under every hazard that leaves it one") {
+  const std::vector<int> cpus = AllowedCpus(2);
+  for (const StressHazard hazard : {kUpdate, kWriterStalled}) {
+    StressRequest request = Request(kLatch, hazard, cpus);
+    request.read = ReadWithoutFraction;
+    StressTally tally;
+    for (int i = 0; i < 10 && tally.values == 0; i++) tally = Run(request);
+    CHECK(tally.values > 0);
+    CHECK_EQ(tally.torn + tally.outside, tally.values);
+  }
+}
+
+TEST("a reader whose counter is late now and then is caught with values that go back") {
+  const std::vector<int> cpus = AllowedCpus(2);
+  StressRequest request = Request(kLatch, kWriterStalled, cpus);
+  request.read = ReadLate;
+  uint64_t backwards = 0;
+  for (int i = 0; i < 10 && backwards == 0; i++) {
+    const StressTally tally = Run(request);
+    backwards += tally.backwards;
+    CHECK_EQ(tally.torn + tally.missing, 0);
+  }
+  CHECK(backwards > 0);
 }
 
 TEST("every latency has a bucket, a sixteenth wide at the most, and the buckets are in order") {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../core/clock_page_reader.h"
+#include "../core/clock_page_set.h"
 #include "../core/clock_page_writer.h"
 #include "../core/quiet_thread.h"
 #include "check.h"
@@ -426,6 +427,72 @@ TEST("a file that is cut short behind the page's start, but not to nothing, is z
   for (const ReaderKind& kind : SoundKinds()) {
     CHECK_EQ(ReadAs(kind, mapping->bytes(), {}, &ns), RefusalOf(kind.protocol));
   }
+}
+
+TEST("a file that is cut to any size leaves every reader the right value or none, single clocks and sets") {
+  // The counter stands at 1'100.
+  constexpr uint64_t kBase = 779, kCycles = 1'100;
+  CopyImage image;
+  image.base = kBase, image.max_delta = 1'000, image.tag = 0;
+  // No byte of the words is zero that a cut could not show in.
+  image.shared = {0x0123'4567'89ab'cdef, 0x0fed'cba9'8765'4321, 61};
+  image.realtime = image.smeared = image.raw = image.bound = image.shared;
+  const int64_t whole = 0x1122'3344'5566'7788;
+  image.monotonic = image.boottime = image.tai = image.sane = whole;
+  image.realtime_whole = image.smeared_whole = image.raw_whole = image.bound_whole = whole;
+  const auto sum =
+      static_cast<unsigned __int128>(kCycles - kBase) * image.shared.mult + image.shared.fraction;
+  const int64_t right = whole + static_cast<int64_t>(sum >> 61);
+  const TestFile file;
+  const Mapped mapping = MapFile(file);
+  const FixedCounter counter;
+  for (const ReaderKind& kind : SoundKinds()) {
+    if (!kind.wide) continue;
+    uint32_t values = 0, wrong = 0;
+    for (off_t size = 1; size < kBytes; size++) {
+      for (const uint64_t copy : {0, 1}) StoreCopy(mapping->bytes(), copy, image);
+      // Of two copies the second one, which more sizes cut.
+      const uint64_t count = kind.protocol == ReaderProtocol::kSeqlock ? 4 : 7;
+      StoreWord(mapping->bytes(), clock_page::kCountAt, count);
+      if (ftruncate(file.descriptor(), size) != 0) continue;
+      for (const ClockSlot& slot : kClockSlots) {
+        ClockReading reading;
+        uint64_t retries = 0;
+        const ReadEnd end = FindReader<FixedCounter>(kind)(mapping->bytes(), slot,
+                                                           mapping->bytes() + clock_page::kGenerationAt,
+                                                           counter, {2, 2}, &reading, &retries);
+        values += end == ReadEnd::kValue;
+        wrong += end == ReadEnd::kValue && reading.ns != right;
+      }
+      SetReading set;
+      uint64_t retries = 0;
+      const ReadEnd end = ReadSet<FixedCounter>(FindReader<FixedCounter>(kind), kind, mapping->bytes(),
+                                                kAllClocks, mapping->bytes() + clock_page::kGenerationAt,
+                                                counter, {2, 2}, &set, &retries);
+      for (const int64_t ns : set.ns) wrong += end == ReadEnd::kValue && ns != right;
+      wrong += end == ReadEnd::kValue && set.bound_ns != right + 1;
+      values += end == ReadEnd::kValue;
+      wrong += !mapping->LooksLost();
+      if (ftruncate(file.descriptor(), kBytes) != 0) return;
+    }
+    CHECK_EQ(wrong, 0);
+    // All that lies behind the copies may be cut.
+    CHECK(values >= 8 * (kBytes - 0x2c0));
+  }
+}
+
+TEST("the size of a file is looked at where its page may be written, and in no other case") {
+  const TestFile file;
+  const Mapped writable = MapFile(file), readable = MapFile(file, false);
+  CHECK(!writable->LooksLost());
+  file.Resize(4'095);
+  CHECK(!writable->IsLost());
+  CHECK(writable->LooksLost());
+  CHECK(writable->IsLost());
+  CHECK(!readable->LooksLost());
+  Mapped memory;
+  CHECK(PageMapping::Anonymous(&memory).ok());
+  CHECK(!memory->LooksLost());
 }
 
 TEST("every reader refuses a page that was lost before the read") {

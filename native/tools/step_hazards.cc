@@ -16,6 +16,8 @@ constexpr uint64_t kLittle = uint64_t{1} << 18;
 constexpr uint64_t kLong = uint64_t{1} << 22;
 // Within a window.
 constexpr uint64_t kJump = 16'777'259, kJumpBack = 131'101, kOtherHost = 134'223'457;
+// Below the base of the later copy of every page, and within the window of the earlier one.
+constexpr uint64_t kJumpDown = 40'000'003;
 // Stores, in the middle of every update.
 constexpr uint32_t kHalf = 6;
 constexpr uint64_t kOtherGeneration = 9;
@@ -27,6 +29,8 @@ constexpr SteppedPolicy kBefore{.base = Base::kBefore};
 constexpr SteppedPolicy kTouching{.base = Base::kTouching, .length = kLong};
 constexpr SteppedPolicy kAhead{.base = Base::kAhead, .skew = kLittle};
 constexpr SteppedPolicy kHold{.hold = true};
+constexpr SteppedPolicy kBeside{.beside = true};
+constexpr SteppedPolicy kSuccessor{.successor = true};
 
 bool IsTwoWindow(const SteppableReader& reader) {
   return reader.protocol == ReaderProtocol::kTwoWindow ||
@@ -147,8 +151,10 @@ class Plan {
       const uint16_t at = world.log.at[i];
       bool seen = all || at == clock_page::kCountAt;
       for (const uint64_t copy : {0, 1}) {
-        seen |= in_line(at, WindowAt(copy), WindowAt(copy) + clock_page::kWindowStride) ||
-                in_line(at, CopyAt(copy), CopyAt(copy) + clock_page::kBoottimeWhole);
+        seen |=
+            in_line(at, WindowAt(copy), WindowAt(copy) + clock_page::kWindowStride) ||
+            at == CopyAt(copy) + clock_page::kMonotonicWhole ||
+            in_line(at, CopyAt(copy) + clock_page::kSharedGroup, CopyAt(copy) + clock_page::kRealtimeWhole);
       }
       if (seen) stops.push_back(i + 1);
     }
@@ -516,6 +522,7 @@ class Plan {
       const Happening generation = [](SteppedWorld& world) { world.SetGeneration(kOtherGeneration); };
       Twice("generation-late", "main", "the counter, then the generation", start, {0, 1}, jump, generation,
             {{}, publish});
+      DeathAfterMigration(start);
       for (const uint32_t form : {0u, 1u}) {
         const Happening second = [=](SteppedWorld& world) { JumpBy(&world, form); };
         Twice("generation-early", "main", "the generation and an update, then the counter", start, {form},
@@ -528,6 +535,46 @@ class Plan {
         Twice("generation-early", "no writer", "the generation, then the counter", start, {form},
               [=](SteppedWorld& world, uint32_t) { generation(world); }, second, {{}, publish});
       }
+    }
+  }
+
+  // The counter moves down with the generation, and the writer dies in its first update after that, or behind
+  // it: of two windows the copy of before is on offer beside the new one, and starts later. Another writer
+  // goes on from what it finds.
+  void DeathAfterMigration(const Start& start) {
+    if (!Wants("writer-killed-after-migration")) return;
+    StepLine* line = Line("writer-killed-after-migration", "main");
+    const Happening succeed = [](SteppedWorld& world) {
+      world.Wait(kLittle);
+      world.Publish(kSuccessor);
+      world.Wait(kLittle);
+    };
+    for (const uint64_t down : {kJumpBack, kJumpDown}) {
+      const auto move_and_prepare = [=](SteppedWorld& world) {
+        world.Jump(world.counter - down);
+        world.SetGeneration(kOtherGeneration);
+        world.Prepare(kBeside);
+      };
+      StepCase death = Case("a move down, and a writer that dies in its update", start);
+      death.everywhere = false;
+      death.choices = Stops(start, move_and_prepare, !quick_);
+      death.choices.push_back(StoreLog::kMost);
+      death.first = [=](SteppedWorld& world, uint32_t stores) {
+        move_and_prepare(world);
+        world.Store(stores);
+        world.Wait(kLittle);
+      };
+      death.line = line;
+      death.then = {{}, succeed, {}};
+      through_.Run(death);
+      Twice("writer-killed-after-migration", "main", "a move down, an update and a death, then a new writer",
+            start, {0},
+            [=](SteppedWorld& world, uint32_t) {
+              move_and_prepare(world);
+              world.StoreRest();
+              world.Wait(kLittle);
+            },
+            succeed, {{}});
     }
   }
 

@@ -96,7 +96,7 @@ void SteppedWorld::PublishAt(uint64_t instant, const SteppedPolicy& policy) {
   BeginRead();
 }
 
-SteppedSegment SteppedWorld::Next(uint64_t base, const SteppedPolicy& policy) const {
+SteppedSegment SteppedWorld::Next(uint64_t base, const SteppedPolicy& policy, bool anew) const {
   // Per mille of the nominal rate, of one segment after another: no rate comes twice.
   static constexpr uint64_t kSlower[kMostSegments] = {1000, 1003, 875, 1090, 860, 1110, 890, 1120,
                                                       852,  1060, 905, 1140, 845, 1080, 915, 1030};
@@ -120,8 +120,12 @@ SteppedSegment SteppedWorld::Next(uint64_t base, const SteppedPolicy& policy) co
   next.shift = (wide ? 50 : 24) - (odd ? 1 : 0);
   next.mult = ((wide ? kWideNominal : kNarrowNominal) / (odd ? 2 : 1) / 1000 * permille) | 1;
   next.fraction = odd ? 0 : (uint64_t{1} << next.shift) - 1;
+  // Far more than passes between two updates.
+  static constexpr uint64_t kSourceBehind = 10'000'000'000;
   if (published < 0) {
     next.whole = first_whole;
+  } else if (anew) {
+    next.whole = resume_value - kSourceBehind + forward;
   } else {
     const SteppedSegment& last = segments[published];
     next.whole = (last.epoch == epoch ? last.ValueAt(base) : resume_value) + forward;
@@ -138,11 +142,16 @@ void SteppedWorld::Record(const SteppedPolicy& policy, uint64_t count, bool naiv
   alignas(8) uint8_t scratch[kPageBytes];
   memcpy(scratch, page, sizeof scratch);
   StoreWord(scratch, clock_page::kCountAt, count);
+  // The generation, which lies beside the page here, where a writer looks for it.
+  scratch[clock_page::kGenerationSourceAt] = clock_page::kGenerationInPage;
+  StoreWord(scratch, clock_page::kGenerationAt, generation);
   using Base = SteppedPolicy::Base;
   uint64_t base = counter;
   if (policy.base == Base::kAhead) base += policy.skew;
   const uint64_t keep = IsTwoWindow() ? TwoWindowKeep(scratch) : (count & 1);
-  bool at_once = true;
+  bool at_once = !policy.beside;
+  const bool anew =
+      policy.successor && IsTwoWindow() && copies[keep] >= 0 && segments[copies[keep]].epoch != epoch;
   if (policy.base == Base::kTouching) {
     const uint64_t window = WindowAt(protocol == ReaderProtocol::kSeqlock ? 0 : keep);
     const uint64_t from = LoadWord(scratch, window + clock_page::kBaseIn);
@@ -153,7 +162,7 @@ void SteppedWorld::Record(const SteppedPolicy& policy, uint64_t count, bool naiv
     }
   }
   const auto image_from = [&](uint64_t from) {
-    SteppedSegment segment = Next(from, policy);
+    SteppedSegment segment = Next(from, policy, anew);
     if (policy.hold) {
       segment.epoch = kNoEpoch;
       if (protocol == ReaderProtocol::kLatch) {
@@ -184,7 +193,7 @@ void SteppedWorld::Record(const SteppedPolicy& policy, uint64_t count, bool naiv
   } else if (IsTwoWindow()) {
     const uint64_t kept = naive ? 0 : keep;
     log.target = static_cast<uint32_t>(kept ^ 1);
-    PublishTwoWindow(scratch, kept, image_from(base), at_once, true, recorder);
+    PublishTwoWindow(scratch, kept, image_from(base), at_once, !policy.beside, recorder);
   } else if (naive) {
     log.target = kBothCopies;
     PublishLatchTwice(scratch, image_from(base), recorder);

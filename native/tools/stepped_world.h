@@ -37,6 +37,11 @@ struct SteppedPolicy {
   uint64_t length = uint64_t{1} << 30;
   uint64_t skew = 0;
   bool hold = false;  // publish what refuses, before the counter is moved
+  // two-window: offered beside the copy that is kept, and tried first, whatever the windows are.
+  bool beside = false;
+  // A new writer's, which knows of the page what it finds there: where the copy that it goes on from is of
+  // another counter it starts anew from its source, which is behind.
+  bool successor = false;
 };
 
 // Stores of one update, as the native writer makes them, in its order.
@@ -145,7 +150,7 @@ struct SteppedWorld {
   void Open();
   void Event();
   void StoreCountWord(uint64_t count);
-  SteppedSegment Next(uint64_t base, const SteppedPolicy& policy) const;
+  SteppedSegment Next(uint64_t base, const SteppedPolicy& policy, bool anew) const;
   void Record(const SteppedPolicy& policy, uint64_t count, bool naive);
 };
 

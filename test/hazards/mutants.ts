@@ -7,7 +7,7 @@ import {
 } from '../../lib/hazards/model.ts';
 import type { STEPPED_HAZARDS } from '../../lib/hazards/stepped.ts';
 import { CLOCK_PAGE_OFFSETS } from '../../lib/page/clock-page.ts';
-import { nextTwoWindowCount } from '../../lib/page/protocols/two-window-writer.ts';
+import { KEEPS_LATER, nextTwoWindowCount } from '../../lib/page/protocols/two-window-writer.ts';
 import { wrapU64 } from '../../lib/units.ts';
 import {
   change,
@@ -458,7 +458,7 @@ const READERS: readonly Omit<Mutant, 'side'>[] = [
     steps: drop('load tag of the other copy'),
     explored: explored('migration-own-page', 'unsafe', { variant: 'both offered', updates: 1 }),
     native: null,
-    stepped: NOT_OURS('no writer of the stepper offers a copy of an older generation behind a newer one'),
+    stepped: NOT_OURS('no copy of the stepper ends while one of an older generation is offered behind it'),
   },
   {
     id: 'two-window-mult-of-first',
@@ -763,6 +763,20 @@ const WRITERS: readonly Omit<Mutant, 'side'>[] = [
       ],
     ),
     stepped: stepped('update', 'unsafe'),
+  },
+  {
+    id: 'two-window-writer-tags-ignored',
+    what: 'a new writer keeps the copy that starts later, whatever generation it is of',
+    reader: TAGGED_TWO_WINDOW,
+    steps: compute(KEEPS_LATER, ({ keep, keptBase, otherBase }) =>
+      BigInt.asIntN(64, otherBase - keptBase) > 0n ? { keep: 1n - keep } : {},
+    ),
+    explored: explored('writer-killed-after-migration', 'lags'),
+    native: inWriter([
+      'page[clock_page::kGenerationSourceAt] == clock_page::kGenerationInPage && tag(0) != tag(1)',
+      'false && tag(0) != tag(1)',
+    ]),
+    stepped: stepped('writer-killed-after-migration', 'lags'),
   },
   {
     id: 'two-window-writer-count-comes-back',

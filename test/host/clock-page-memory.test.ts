@@ -135,9 +135,15 @@ describe('a page file is refused', () => {
     ],
     [
       'of a newer version',
-      () => fileOf(pageBytes((bytes) => new DataView(bytes.buffer).setUint32(8, 2, true))),
+      () => fileOf(pageBytes((bytes) => new DataView(bytes.buffer).setUint32(8, 3, true))),
       'ERR_BAD_PAGE',
-      'version 2',
+      'version 3',
+    ],
+    [
+      'of an older version',
+      () => fileOf(pageBytes((bytes) => new DataView(bytes.buffer).setUint32(8, 1, true))),
+      'ERR_BAD_PAGE',
+      'version 1',
     ],
     ['that others may write to', () => chmodded(0o666), 'ERR_FILE', 'others may write'],
     ['that its group may write to', () => chmodded(0o664), 'ERR_FILE', 'chmod go-w'],
@@ -198,6 +204,21 @@ describe('a page whose file is cut short while it is mapped', () => {
     expect(() => addon.publishClockPage(page.memory, 2, new BigInt64Array(26), 0, false, false)).toThrow(
       'cut short',
     );
+  });
+
+  test('is found out by its writer at the next update, whatever the size is that is left', () => {
+    for (const size of [1, 0x41, 0x208, 0x2c0, 4095, 4097]) {
+      const path = fileOf(pageBytes());
+      const page = openPageFile(addon, path, { writable: true });
+      const publish = () => addon.publishClockPage(page.memory, 1, new BigInt64Array(26), 0, false, false);
+      publish();
+      expect(page.memory.isLost()).toBe(false);
+      truncateSync(path, size);
+      expect(page.memory.isLost()).toBe(false);
+      expect(publish).toThrow('cut short');
+      expect(page.memory.isLost()).toBe(true);
+      page.close();
+    }
   });
 
   test('stays as it is when its file is removed', () => {

@@ -33,7 +33,7 @@ const ONE = 1n << SHIFT;
 
 /** The words of a copy in the order in which they are stored: clock number n is n seconds at the base. */
 function words(base: bigint, maxDelta: bigint, tag = 0n): BigInt64Array {
-  const group = [ONE, 0n, SHIFT];
+  const group = [SHIFT, ONE, 0n];
   const seconds = (number: number): bigint => BigInt(number) * 1_000_000_000n;
   return BigInt64Array.from([
     ...[base, maxDelta, tag],

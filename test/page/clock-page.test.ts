@@ -26,6 +26,7 @@ import {
   PageArithmetic,
   PageCounter,
   PageProtocol,
+  shiftWordOf,
 } from '../../lib/page/clock-page.ts';
 import { evaluate } from '../../lib/page/segment.ts';
 
@@ -37,6 +38,9 @@ const FIELDS = [...DOCUMENT.matchAll(/^\| `([^`]+)` \| (0x[0-9a-f]+) \| ([us]\d+
     bytes: Number((type as string).slice(1)) / 8,
   }),
 );
+
+const MARK = 1n << 63n;
+const GROUP_NAMES = ['shared', 'realtime', 'smeared-realtime', 'monotonic-raw', 'bound'] as const;
 
 const refused = (what: RegExp) =>
   expect.objectContaining({
@@ -122,7 +126,7 @@ const keysOf = <Name extends string>(numbers: Readonly<Record<Name, number>>): N
 describe('the header', () => {
   test('is these 64 bytes', () => {
     const hex = Buffer.from(encodeClockPageHeader(header())).toString('hex');
-    const words = ['4c41544348434c4b', '01000000', '00100000', '01020101', '42000000'];
+    const words = ['4c41544348434c4b', '02000000', '00100000', '01020101', '42000000'];
     expect(hex).toBe(words.join('').padEnd(2 * CLOCK_PAGE_HEADER_BYTES, '0'));
     expect(CLOCK_PAGE_MAGIC).toBe(0x4b4c43484354414cn);
   });
@@ -164,7 +168,8 @@ describe('the header', () => {
       /big-endian/,
       page((view) => view.setBigUint64(0, view.getBigUint64(0, true), false)),
     ],
-    ['a newer version', /version 2 .* newer/, page((view) => view.setUint32(8, 2, true))],
+    ['an older version', /version 1 .* older/, page((view) => view.setUint32(8, 1, true))],
+    ['a newer version', /version 3 .* newer/, page((view) => view.setUint32(8, 3, true))],
     ['version 0', /version 0 is unknown/, page((view) => view.setUint32(8, 0, true))],
     ['another size', /size of 8192/, page((view) => view.setUint32(0xc, 8192, true))],
     ["ARM's counter", /counter 0/, page((view) => view.setUint8(0x10, 0))],
@@ -257,19 +262,21 @@ describe('a copy', () => {
   test('is stored window first, then group by group, each word once', () => {
     const zero = decodeClockCopy(new Uint8Array(CLOCK_PAGE_BYTES), 1);
     const order = copyImageStores(1, zero).map(([at]) => at);
-    const groups = [0x200, 0x208, 0x210, 0x218, 0x220, 0x228, 0x230, 0x240, 0x248, 0x250, 0x258];
+    // Of each group the shift, with the mark, before mult, fraction and whole ns.
     expect(order).toEqual([
       ...[0x68, 0x70, 0x78],
-      ...groups,
-      ...[0x260, 0x268, 0x270, 0x278, 0x280, 0x288, 0x290, 0x298],
-      ...[0x2a0, 0x2a8, 0x2b0, 0x2b8],
+      ...[0x238, 0x228, 0x230, 0x200, 0x208, 0x210, 0x218],
+      ...[0x258, 0x248, 0x250, 0x240],
+      ...[0x278, 0x268, 0x270, 0x260],
+      ...[0x298, 0x288, 0x290, 0x280],
+      ...[0x2b8, 0x2a8, 0x2b0, 0x2a0],
     ]);
     expect(new Set(order)).toEqual(new Set(Object.values(COPY_OFFSETS[1])));
   });
 
   test.each(Object.keys(CLOCK_GROUPS) as OwnClockName[])('with a shift of 64 for %s is refused', (clock) => {
     const bytes = page((view) =>
-      view.setBigUint64(COPY_OFFSETS[1][`${CLOCK_GROUPS[clock]}.shift`], 64n, true),
+      view.setBigUint64(COPY_OFFSETS[1][`${CLOCK_GROUPS[clock]}.shift`], MARK | 64n, true),
     );
     expect(() => decodeClockCopy(bytes, 1)).toThrow(refused(/shift of 64/));
     expect(() => decodeClockCopy(bytes, 0)).not.toThrow();
@@ -277,9 +284,35 @@ describe('a copy', () => {
 
   test('with a shift that is small in its low half only is refused', () => {
     const bytes = page((view) =>
-      view.setBigUint64(COPY_OFFSETS[0]['realtime.shift'], (1n << 32n) + 3n, true),
+      view.setBigUint64(COPY_OFFSETS[0]['realtime.shift'], MARK | ((1n << 32n) + 3n), true),
     );
     expect(() => decodeClockCopy(bytes, 0)).toThrow(refused(/not below 64/));
+  });
+
+  test('is given without what has no mark of a writer, whatever its words are', () => {
+    fc.assert(
+      fc.property(images, fc.constantFrom<CopyGroupName>(...GROUP_NAMES), (image, name) => {
+        const bytes = page((view) => {
+          for (const [at, value] of copyImageStores(1, image)) view.setBigUint64(at, value, true);
+          const at = COPY_OFFSETS[1][`${name}.shift`];
+          view.setBigUint64(at, view.getBigUint64(at, true) & ~MARK, true);
+        });
+        const decoded = decodeClockCopy(bytes, 1);
+        expect(decoded.groups).toEqual({ ...image.groups, [name]: NO_BOUND });
+        expect(decoded.boundWholeNs).toBe(name === 'bound' ? NO_BOUND_NS : image.boundWholeNs);
+      }),
+    );
+  });
+
+  test('has its mark behind every word that a clock, or the bound, is computed from, in the last byte', () => {
+    for (const offsets of COPY_OFFSETS) {
+      for (const clock of [...OWN_CLOCKS, 'bound'] as const) {
+        const group = clock === 'bound' ? clock : CLOCK_GROUPS[clock];
+        const words = [`${clock}.whole`, `${group}.mult`, `${group}.fraction`] as const;
+        for (const word of words) expect(offsets[word], word).toBeLessThan(offsets[`${group}.shift`]);
+      }
+    }
+    expect(Buffer.from(BigUint64Array.of(shiftWordOf(7)).buffer).toString('hex')).toBe('0700000000000080');
   });
 
   test('with a window above 2^63 is refused', () => {

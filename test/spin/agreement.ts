@@ -23,6 +23,7 @@ const VARIANTS: Readonly<Record<string, string>> = {
   'back-into-window': 'main',
   'no-writer-between': 'no writer',
   behind: 'behind',
+  'tags-ignored': 'tags ignored',
 };
 
 const UPDATES = 3;

@@ -131,6 +131,15 @@ const ROWS: readonly Row[] = [
     expected: (model) => (model.generation ? 'safe' : 'unsafe'),
   },
   { hazard: 'migration-own-page', variant: 'main', expected: unlessTagged },
+  { hazard: 'writer-killed-after-migration', variant: 'main', expected: unlessTagged },
+  // Of a counter that was moved down the copy of before starts later: a successor that goes by that finds no line to go on
+  // from, and takes back what the dead writer gave.
+  {
+    hazard: 'writer-killed-after-migration',
+    variant: 'tags-ignored',
+    expected: always('lags'),
+    fits: (model) => model.file === 'two-window' && isTagged(model),
+  },
   { hazard: 'generation-late', variant: 'main', expected: always('unsafe') },
   { hazard: 'generation-early', variant: 'main', expected: always('unsafe') },
   { hazard: 'generation-early', variant: 'no-writer-between', expected: unlessTagged },

@@ -25,6 +25,7 @@ inline publish() {
     :: task != PUBLISH_DISABLED && windowsTouch -> make(endOf(published), windowLength, rate(segments), published)
     :: else -> make(counter, windowLength, rate(segments), published)
     fi;
+    startAnew(published);
 #ifdef WRONG_COPY
     k = count & 1
 #else

@@ -4,7 +4,7 @@
 #define isStop (hazard == WRITER_KILLED || hazard == WRITER_RESTARTED)
 #define isNewMeaning (isAnotherHost || hazard == MIGRATION_OWN_PAGE || hazard == ADJUST_UNHELD)
 #define isOddGeneration (hazard == GENERATION_LATE || hazard == GENERATION_EARLY)
-#define needsEvent (isStop || isNewMeaning || isOddGeneration || hazard == COUNTER_WRAPPED)
+#define needsEvent (isStop || hazard == KILLED_AFTER_MIGRATION || isNewMeaning || isOddGeneration || hazard == COUNTER_WRAPPED)
 
 #ifdef LITERAL
 /* What is wrong with the sketches shows where a window ends. */
@@ -21,6 +21,7 @@ inline chooseBounds() {
   :: hazard == WRITER_KILLED || hazard == COUNT_ABA -> updates = 2; ticks = 3
   :: hazard == WRITER_RESTARTED && variant == NAIVE -> updates = 2; ticks = 3
   :: hazard == MIGRATION_OWN_PAGE -> updates = 2; ticks = 2
+  :: hazard == KILLED_AFTER_MIGRATION -> updates = 1; ticks = 2
   /* The page that is left rests: the other host's writer makes up for the difference. */
   :: variant == BEHIND -> updates = 0; ticks = TICKS_WITH_ANOTHER_HOST
   :: isAnotherHost && variant != BEHIND -> updates = 1; ticks = TICKS_WITH_ANOTHER_HOST
@@ -146,6 +147,9 @@ proctype Event() {
     :: hazard == ADJUST_UNHELD -> atomic { jump(); d_step { observe() } }
     :: isAnotherHost -> migrate()
     :: hazard == MIGRATION_OWN_PAGE -> atomic { jump(); generation++; d_step { observe() } }
+    :: hazard == KILLED_AFTER_MIGRATION ->
+      atomic { jump(); generation++; d_step { observe() } };
+      atomic { stopped = true; run Writer(1, true, false) }
     :: hazard == GENERATION_LATE ->
       atomic { jump(); d_step { observe() } };
       d_step { generation++; observe() }
@@ -168,7 +172,8 @@ init {
     chooseRates();
     chooseBounds();
     counter = START;
-    make((hazard == COUNTER_BEHIND -> START + 2 : START - 1), windowLength, rate(0), 0);
+    /* A counter that moves down is to come before the base, too. */
+    make((hazard == COUNTER_BEHIND -> START + 2 : START - (hazard != KILLED_AFTER_MIGRATION)), windowLength, rate(0), 0);
     segment[0].whole = 100;
     open();
     if

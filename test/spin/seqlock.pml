@@ -13,7 +13,8 @@ inline storeCount(to) {
 }
 
 inline readWritersCounter() {
-  make(counter, windowLength, rate(segments), published)
+  make(counter, windowLength, rate(segments), published);
+  startAnew(published)
 }
 
 /* An odd count was left by a writer that died. */

@@ -18,7 +18,7 @@ inline storeCount(low) {
 
 #define hasCounter(k) inWindow(counter, copy[k].base, copy[k].maxDelta)
 /* The next segment starts now, and not where the kept one ends. */
-#define fromNow (task == PUBLISH_ADJUSTED || !windowsTouch || (late && counter >= endOf(before)))
+#define fromNow (task == PUBLISH_ADJUSTED || !windowsTouch || isForeign(before) || (late && counter >= endOf(before)))
 /* It is offered alone: the kept one has no window that ends where the next starts. */
 #define isAlone (task != PUBLISH || !windowsTouch)
 
@@ -40,6 +40,7 @@ inline publish() {
     :: task != PUBLISH_DISABLED && fromNow -> make(counter, windowLength, rate(segments), before)
     :: else -> make(endOf(before), windowLength, rate(segments), before)
     fi;
+    startAnew(before);
     before = 0
   };
   d_step { k = 1 - kept; storeCount(ONLY | kept) };
@@ -54,8 +55,17 @@ inline publish() {
 
 #define HAS_TWO_COPIES true
 
+#ifdef TAGGED
+#define isOfNow(k) (copy[k].tag == generation)
+#define isOneOfNow (variant != TAGS_IGNORED && isOfNow(0) != isOfNow(1))
+#else
+#define isOfNow(k) false
+#define isOneOfNow false
+#endif
+
 /*
- * The copy that a new writer keeps: the only one offered; of two the one that starts later. One step, since the page
+ * The copy that a new writer keeps: the only one offered; of two the one of the generation of now, and if both are, or
+ * neither, the one that starts later. (With tags-ignored the later one in any case.) One step, since the page
  * stands still until then. The naive one always keeps copy 0. The variant keeps-by-counter keeps the one of two whose
  * window has the counter, else the first: all that can change until its first store is the counter.
  */
@@ -64,7 +74,8 @@ inline takeOver() {
   kept = (naive -> 0 : count & 1);
   if
   :: naive || (count & ONLY)
-  :: !naive && !(count & ONLY) && variant != KEEPS_BY_COUNTER -> kept = (copy[1].base > copy[0].base)
+  :: !naive && !(count & ONLY) && variant != KEEPS_BY_COUNTER -> 
+    kept = (isOneOfNow -> isOfNow(1) : copy[1].base > copy[0].base)
   :: else ->
     if
     :: !hasCounter(kept) && hasCounter(1 - kept) -> kept = 1 - kept

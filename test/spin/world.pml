@@ -25,6 +25,7 @@
 #define GENERATION_LATE 12
 #define GENERATION_EARLY 13
 #define COUNT_ABA 14
+#define KILLED_AFTER_MIGRATION 15
 
 #define MAIN 0
 #define TOUCHING 1
@@ -36,15 +37,17 @@
 #define ENDLESS 7
 #define KEEPS_BY_COUNTER 8
 #define BEHIND 9
+#define TAGS_IGNORED 10
 
 c_decl {
   static const char *const hazardNames[] = {
     "update", "writer-stalled", "writer-killed", "writer-restarted", "counter-behind", "window-expired",
     "counter-wrapped", "adjust-held", "adjust-unheld", "migration-different", "migration-equal",
-    "migration-own-page", "generation-late", "generation-early", "count-aba", NULL };
+    "migration-own-page", "generation-late", "generation-early", "count-aba", "writer-killed-after-migration",
+    NULL };
   static const char *const variantNames[] = {
     "main", "touching", "counter-before-section", "overlap", "naive", "back-into-window", "no-writer-between",
-    "endless", "keeps-by-counter", "behind", NULL };
+    "endless", "keeps-by-counter", "behind", "tags-ignored", NULL };
   static unsigned char chosen(const char *variable, const char *const *names) {
     const char *name = getenv(variable);
     for (unsigned char i = 0; name != NULL && names[i] != NULL; i++)
@@ -221,6 +224,20 @@ inline make(newBase, newMaxDelta, newMult, before) {
   segment[segments].whole = valueAt(before, newBase - moved) + 1;
   made = segments;
   segments++
+}
+
+/* A segment that says nothing of the counter of now, as far as a writer can know. */
+#define isForeign(s) (hazard == KILLED_AFTER_MIGRATION && segment[s].tag != wTag)
+
+/*
+ * Ghost: a new writer that finds no line to go on from starts anew from its source, which is behind what the page gave.
+ * To be used inside of d_step, with the segment just made.
+ */
+inline startAnew(before) {
+  if
+  :: isSuccessor && isForeign(before) -> segment[made].whole = segment[made].whole - 100
+  :: else
+  fi
 }
 
 /* Words that this reader does not load are not stored. */

@@ -133,7 +133,7 @@ describe('a page', () => {
     const whole = ClockPage.create(newPath()).path as string;
     const bytes = readFileSync(whole);
     const newer = newPath();
-    bytes.writeUInt32LE(2, CLOCK_PAGE_OFFSETS.version);
+    bytes.writeUInt32LE(3, CLOCK_PAGE_OFFSETS.version);
     writeFileSync(newer, bytes, { mode: 0o644 });
     expect(() => ClockPage.open(newer)).toThrow(refusal('ERR_BAD_PAGE', /newer.*use a newer latchclock/));
     truncateSync(newer, 4095);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmodSync, readdirSync, statSync, truncateSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, readdirSync, statSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -413,6 +413,59 @@ describe('a page has one writer', () => {
     truncateSync(path, 0);
     await expect(timekeeper.ended).rejects.toThrow(refusal('ERR_BAD_PAGE', /cut short/));
     await expect(Timekeeper.start({ page: path })).rejects.toThrow(refusal('ERR_BAD_PAGE', /0 bytes/));
+  });
+
+  test.each([0x41, 0x1a0, 0x208, 0x234, 0x298, 4095])(
+    'a page that is cut to %i bytes ends it, and no reader has a value that is not right',
+    async (size) => {
+      const path = newPath();
+      const timekeeper = await start({ page: path, windowMs: 60, updateMs: 8 });
+      const ended = expect(timekeeper.ended).rejects.toThrow(refusal('ERR_BAD_PAGE', /cut short/));
+      const page = ClockPage.open(path);
+      const clocks = (['monotonic', 'tai', 'realtime', 'monotonic-raw'] as const).map((id) => page.clock(id));
+      const [monotonic] = clocks;
+      // By the kernel's clock of the same rate: how far each is from it does not change while nothing is cut.
+      const aheadNs = clocks.map((clock) => clock.now() - process.hrtime.bigint());
+      let [values, refusals] = [0, 0];
+      const look = () => {
+        for (const [at, clock] of clocks.entries()) {
+          const before = process.hrtime.bigint();
+          try {
+            const ns = clock.now() - (aheadNs[at] as bigint);
+            const after = process.hrtime.bigint();
+            if (ns < before - 3_000_000n || ns > after + 3_000_000n) expect(ns).toBe(before);
+            values++;
+          } catch (error) {
+            if (!(error instanceof LatchclockError)) throw error;
+            expect(error.code).toMatch(/^ERR_(BAD_PAGE|OUT_OF_WINDOW)$/);
+            refusals++;
+          }
+        }
+      };
+      for (const until = performance.now() + 20; performance.now() < until; ) look();
+      expect(values).toBeGreaterThan(0);
+      truncateSync(path, size);
+      for (const until = performance.now() + 30; performance.now() < until; ) look();
+      await ended;
+      refusals = 0;
+      look();
+      expect(refusals).toBe(clocks.length);
+      expect(() => monotonic?.now()).toThrow(refusal('ERR_BAD_PAGE', /cut short/));
+    },
+  );
+
+  test('a page whose header is damaged ends it, and its readers are refused', async () => {
+    const path = newPath();
+    const timekeeper = await start({ page: path });
+    const ended = expect(timekeeper.ended).rejects.toThrow(refusal('ERR_BAD_PAGE', /header was changed/));
+    const clock = ClockPage.open(path).clock('monotonic');
+    expect(clock.now() > 0n).toBe(true);
+    const file = openSync(path, 'r+');
+    // A reserved byte.
+    writeSync(file, Uint8Array.of(1), 0, 1, 0x3f);
+    closeSync(file);
+    await ended;
+    expect(() => clock.now()).toThrow(refusal('ERR_BAD_PAGE', /./));
   });
 });
 

@@ -1,5 +1,6 @@
 import { COPY_OFFSETS, COPY_WORDS, type CopyNumber } from '../../page/clock-page.js';
 import { fence, itemsOf } from '../../page/protocols/items.js';
+import { KEEPS_LATER } from '../../page/protocols/two-window-writer.js';
 import {
   assembleWriter,
   loadFound,
@@ -25,6 +26,22 @@ export const naiveSeqlock: ProgramEdit = (program) => ({
   ),
 });
 
+/** A two-window writer that keeps the copy which starts later, whatever generation it is of. */
+export const ignoresTags: ProgramEdit = (program) => ({
+  ...(program as unknown as Program),
+  steps: (program as unknown as Program).steps.map((step) =>
+    step.kind === 'compute' && step.note === KEEPS_LATER
+      ? {
+          ...step,
+          set: ({ keep, keptBase, otherBase }: Registers) =>
+            BigInt.asIntN(64, (otherBase as bigint) - (keptBase as bigint)) > 0n
+              ? { keep: 1n - (keep as bigint) }
+              : {},
+        }
+      : step,
+  ),
+});
+
 /** The copy whose window has a counter; of none or of both the one that was published last. */
 function copyAt({ latest, copies }: Known, cycles: bigint): Published {
   return copies.find(({ base, maxDelta }) => wrapU64(cycles - base) < maxDelta) ?? latest;
@@ -42,7 +59,7 @@ export function keepsByCounter(
   const edit: ProgramEdit = (program) => ({
     ...(program as unknown as Program),
     steps: (program as unknown as Program).steps.map((step) =>
-      step.kind === 'compute' && step.note === 'keep the one that starts later'
+      step.kind === 'compute' && step.note === KEEPS_LATER
         ? {
             ...step,
             set: ({ cycles }: Registers) => ({

@@ -5,7 +5,7 @@ import type { Program } from '../../page/steps.js';
 import { wrapU64 } from '../../units.js';
 import { hasWindow } from '../expected.js';
 import type { HazardName, MatrixReader, ProtocolName } from '../model.js';
-import { keepsByCounter, kernelLatchUpdate, naiveSeqlock } from './naive-writers.js';
+import { ignoresTags, keepsByCounter, kernelLatchUpdate, naiveSeqlock } from './naive-writers.js';
 import type { Known, Published, Scenario, Update, WorldEvent, Writer } from './scenario.js';
 import { NO_VALUE } from './world.js';
 import {
@@ -18,6 +18,7 @@ import {
   inTurn,
   type ProgramEdit,
   refusing,
+  type SegmentAt,
   type UpdateChoice,
   updateOf,
   type WrittenFor,
@@ -170,7 +171,7 @@ function makingOf({ protocol, generation }: MatrixReader, edits: ScenarioEdits):
 function update(
   { page, choice, edit }: Making,
   known: Known,
-  segmentAt: (cycles: bigint) => Published,
+  segmentAt: SegmentAt,
   more: UpdateChoice = {},
   earliestTick = 0,
 ): Update {
@@ -636,6 +637,8 @@ export function scenariosOf(
           },
         ),
       ];
+    case 'writer-killed-after-migration':
+      return killedAfterMigration(reader, making, edits, updates);
     case 'generation-late':
       return [
         ...inBothWays(page, edits, {
@@ -683,6 +686,73 @@ export function scenariosOf(
         }),
       ];
   }
+}
+
+/** The counter before and after a move down, and by how much the source is behind a page that was on its way. */
+const HIGH = ORIGIN + JUMP;
+const LOW = HIGH - 5n;
+const BEHIND = 50n * MULT;
+
+/**
+ * The counter moves down, into a window that is on offer; the writer dies, before it has published in the new generation,
+ * while it does, or after; and its successor goes on from what it finds, or where that is of another counter from its
+ * source, which is behind what the page gave.
+ */
+function killedAfterMigration(
+  reader: MatrixReader,
+  making: Making,
+  edits: ScenarioEdits,
+  updates: number,
+): Scenario[] {
+  const epochAt = (cycles: bigint): number => (cycles >= HIGH ? 0 : 1);
+  const line: SegmentAt = (cycles) => straight(cycles, epochAt(cycles));
+  const resumed: SegmentAt = (cycles, before) => {
+    const segment = line(cycles, before);
+    return before.epoch === segment.epoch ? segment : { ...segment, whole: segment.whole - BEHIND };
+  };
+  const isTwoWindow = making.page === 'two-window';
+  // Both on offer, the new copy first: the one of the old generation stays beside it, and starts later.
+  const beside: UpdateChoice = isTwoWindow ? { overlap: false, keptFirst: false } : {};
+  const common: Omit<Build, 'about'> = {
+    reader,
+    varying: ['tag'],
+    ordered: true,
+    origins: [HIGH, LOW],
+    first: straight(HIGH - LAG, 0),
+    // The windows overlap, on one line: which copy is tried first is all the same.
+    other: straight(isTwoWindow ? HIGH : HIGH - 2n * LAG, 0),
+    both: isTwoWindow,
+    writer: inTurn([(known) => update(making, known, line, beside)]),
+    successor: inTurn([(known) => update(making, known, resumed)]),
+    events: [
+      {
+        note: 'the guest moves: the counter goes down, and the generation changes',
+        newEpoch: true,
+        words: () => new Map([[GENERATION_AT, GENERATIONS[1]]]),
+      },
+      { note: 'the writer dies, and another takes over', writer: 'is replaced' },
+    ],
+    // No rate changes: that time passes within a generation matters to nothing but the number of states.
+    lastTick: updates > 1 ? 1 : 0,
+  };
+  const main = build(edits, {
+    ...common,
+    about:
+      'the counter moves down with the generation, the page comes along, the writer dies, and another goes on from what it finds',
+  });
+  // Who writes no tags cannot ignore them.
+  if (!isTwoWindow || making.choice.generationAt === undefined) return [main];
+  return [
+    main,
+    build(edits, {
+      ...common,
+      variant: 'tags ignored',
+      about: 'the same, and the new writer keeps the copy that starts later, whatever generation it is of',
+      brokenRule: 'of two copies on offer a new writer keeps the one of the generation of now',
+      successor: inTurn([(known) => update({ ...making, edit: ignoresTags }, known, resumed)]),
+      lastTick: 0,
+    }),
+  ];
 }
 
 /** A new writer that does not repair what it finds. */

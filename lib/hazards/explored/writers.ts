@@ -8,6 +8,7 @@ import {
   NO_BOUND_NS,
   OWN_CLOCKS,
   type OwnClockName,
+  shiftWordOf,
 } from '../../page/clock-page.js';
 import { fence, itemsOf } from '../../page/protocols/items.js';
 import { latchWriter } from '../../page/protocols/latch-writer.js';
@@ -54,7 +55,7 @@ export function wordsOf(copy: CopyNumber, segment: Published, tag: bigint): [num
     [at.tag, tag],
     [at[`${group}.mult`], segment.mult],
     [at[`${group}.fraction`], 0n],
-    [at[`${group}.shift`], 0n],
+    [at[`${group}.shift`], shiftWordOf(0)],
     [at[`${CLOCK}.whole`], segment.whole],
   ];
 }
@@ -73,6 +74,9 @@ export interface UpdateChoice {
   readonly keep?: CopyNumber | 'found';
 }
 
+/** The segment to publish, by the counter that its writer read and the segment that it goes on from. */
+export type SegmentAt = (cycles: bigint, before: Published) => Published;
+
 /** Changes a program: for programs that are broken on purpose. */
 export type ProgramEdit = (program: WriterProgram) => Program;
 
@@ -82,16 +86,21 @@ const SAME: ProgramEdit = (program) => program as unknown as Program;
 export function updateOf(
   writtenFor: WrittenFor,
   known: Known,
-  segmentAt: (cycles: bigint) => Published,
+  segmentAt: SegmentAt,
   choice: UpdateChoice = {},
   earliestTick = 0,
   edit: ProgramEdit = SAME,
 ): Update {
+  // What it goes on from: of two windows the copy that it keeps.
+  const before = (kept: CopyNumber): Published =>
+    writtenFor === 'two-window' ? known.copies[kept] : known.latest;
   const options = {
-    image: (cycles: bigint, generation: bigint) => imageOf(segmentAt(cycles), generation),
+    image: (cycles: bigint, generation: bigint, kept: CopyNumber) =>
+      imageOf(segmentAt(cycles, before(kept)), generation),
     ...(choice.generationAt === undefined ? {} : { generationAt: choice.generationAt }),
   };
-  const segmentOf = (registers: Registers): Published => segmentAt(registers['cycles'] as bigint);
+  const segmentOf = (registers: Registers): Published =>
+    segmentAt(registers['cycles'] as bigint, before(registers['keep'] === 0n ? 0 : 1));
   switch (writtenFor) {
     case 'seqlock': {
       const program = seqlockWriter({

@@ -5,6 +5,7 @@ import {
   COPY_OFFSETS,
   type CopyField,
   type CopyNumber,
+  isWritten,
   type OwnClockName,
 } from '../clock-page.js';
 import {
@@ -29,7 +30,7 @@ import { fence, itemsOf } from './items.js';
  * | `out-of-window` | a consistent copy, but the counter is in no window of it |
  * | `retries` | the bound ran out: a writer stopped half-way, or published all the while |
  * | `disrupted` | the copy was computed for another generation of the counter |
- * | `unpublished` | a mult of zero: nothing was published yet |
+ * | `unpublished` | a mult of zero, or no mark of a writer: nothing was published yet, or the page's file was cut short |
  * | `unusable` | VMClock and pvclock: the page says of itself that it is not to be read |
  */
 export type ReadEnd = 'value' | 'out-of-window' | 'retries' | 'disrupted' | 'unpublished' | 'unusable';
@@ -249,7 +250,7 @@ export function computeValue(options: ReaderOptions, clamp: boolean): ReaderItem
 /** The last steps of every sound reader: the value, unless nothing was published. */
 export function returnValue(options: ReaderOptions, clamp: boolean): ReaderItem[] {
   return [
-    branch('nothing was published', 'unpublished', ({ mult }) => mult === 0n),
+    branch('nothing was published', 'unpublished', ({ mult, shift }) => mult === 0n || !isWritten(shift)),
     computeValue(options, clamp),
     { kind: 'end', note: 'return the value', end: 'value' },
     ...refusals(),

@@ -10,17 +10,29 @@ import { itemsOf } from './items.js';
 
 /**
  * Registers of a writer: the counter that it read, the generation that it loaded before, the count found and the one
- * it stored last, the copy that it keeps, and the bases of that one and of the other.
+ * it stored last, the copy that it keeps, and the bases and tags of that one and of the other.
  */
-export type WriterRegister = 'generation' | 'cycles' | 'found' | 'count' | 'keep' | 'keptBase' | 'otherBase';
+export type WriterRegister =
+  | 'generation'
+  | 'cycles'
+  | 'found'
+  | 'count'
+  | 'keep'
+  | 'keptBase'
+  | 'otherBase'
+  | 'keptTag'
+  | 'otherTag';
 
 export type WriterProgram = Program<WriterRegister, 'done'>;
 export type WriterItem = Item<WriterRegister, 'done'>;
 
 /** What a writer of any protocol is told. */
 export interface WriterOptions {
-  /** What to publish, by the writer's own reading of the counter and the generation loaded before it. Pure. */
-  readonly image: (cycles: bigint, generation: bigint) => CopyImage;
+  /**
+   * What to publish, by the writer's own reading of the counter, the generation loaded before it, and, of two windows, the
+   * copy that it keeps. Pure.
+   */
+  readonly image: (cycles: bigint, generation: bigint, kept: CopyNumber) => CopyImage;
   /** Address of the generation; without it none is loaded, and the image is told 0. */
   readonly generationAt?: number;
 }
@@ -36,6 +48,8 @@ export function assembleWriter(name: string, items: readonly WriterItem[]): Writ
     keep: 0n,
     keptBase: 0n,
     otherBase: 0n,
+    keptTag: 0n,
+    otherTag: 0n,
   };
   return assemble<WriterRegister, 'done'>(name, initial, [
     ...items,
@@ -58,6 +72,11 @@ export function loadFound(): WriterItem[] {
   return [load('load the count', CLOCK_PAGE_OFFSETS.count, 'found')];
 }
 
+/** The copy that a writer of two windows keeps. */
+export function keptCopy({ keep }: Registers<WriterRegister>): CopyNumber {
+  return keep === 0n ? 0 : 1;
+}
+
 /** Stores the image into a copy, word by word, relaxed. */
 export function storeCopy(
   options: WriterOptions,
@@ -67,7 +86,7 @@ export function storeCopy(
     store(
       `store ${field}`,
       (r) => COPY_OFFSETS[choose(r)][field],
-      (r) => value(options.image(r.cycles, r.generation)),
+      (r) => value(options.image(r.cycles, r.generation, keptCopy(r))),
     ),
   );
 }

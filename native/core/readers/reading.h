@@ -13,17 +13,20 @@ enum class ReadEnd : uint32_t {
   kOutOfWindow = 1,  // a consistent copy, but the counter is in no window of it
   kRetries = 2,      // the bound on tries ran out: a writer stopped half-way, or published all the while
   kDisrupted = 3,    // the copy was computed for another generation of the counter
-  kUnpublished = 4,  // a mult of zero: nothing was published yet, or the page's file was cut short
+  // A mult of zero, or no mark of a writer: nothing was published yet, or the page's file was cut short.
+  kUnpublished = 4,
   // Pages of other makers only: the page says of itself that it is not to be read, by another counter's
   // number, by the clock's status, or by a flag that is missing.
   kUnusable = 5,
 };
 inline constexpr uint32_t kReadEnds = 6;
 
-// The words of a copy that one read used.
+// The words of a copy that one read used. The mark of the writer stands in `shift`.
 struct CopyWords {
   uint64_t base = 0, max_delta = 0, tag = 0, mult = 0, fraction = 0, shift = 0, whole = 0;
 };
+
+inline bool IsWritten(const CopyWords& words) { return static_cast<int64_t>(words.shift) < 0; }
 
 struct ClockReading {
   int64_t ns = 0;
@@ -125,10 +128,15 @@ inline void LoadCopy(const uint8_t* page, ClockSlot slot, uint64_t copy, CopyWor
   words->whole = LoadWord(data, slot.whole);
 }
 
+// Whether a writer stored these words, and readers may use them. The mark is the sign of the shift's word.
+[[gnu::always_inline]] inline bool IsPublished(const CopyWords& words) {
+  return (words.mult != 0) & IsWritten(words);
+}
+
 // The value of a copy at a counter reading. In unsigned arithmetic: the bytes of a page say what the sum is.
 template <class Arithmetic>
 [[gnu::always_inline]] inline ReadEnd Evaluate(uint64_t cycles, ClockReading* reading) {
-  if (__builtin_expect(reading->words.mult == 0, 0)) return ReadEnd::kUnpublished;
+  if (__builtin_expect(!IsPublished(reading->words), 0)) return ReadEnd::kUnpublished;
   reading->ns = static_cast<int64_t>(Arithmetic::Nanoseconds(cycles, reading->words));
   return ReadEnd::kValue;
 }

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CLOCK_PAGE_OFFSETS, COPY_OFFSETS, OWN_CLOCKS, ownSegment } from '../../../lib/page/clock-page.ts';
+import {
+  CLOCK_PAGE_OFFSETS,
+  COPY_OFFSETS,
+  OWN_CLOCKS,
+  ownSegment,
+  shiftWordOf,
+} from '../../../lib/page/clock-page.ts';
 import { OWN_READERS, type OwnReaderName } from '../../../lib/page/protocols/readers.ts';
 import { evaluate } from '../../../lib/page/segment.ts';
 import { bytesMemory, joinMemories, type StepMemory } from '../../../lib/page/steps.ts';
@@ -72,13 +78,20 @@ describe.each(SOUND)('%s on a quiet page', (protocol) => {
   test('takes a shift modulo 64', () => {
     const page = pageOf(0n, [A, A]);
     const view = new DataView(page.buffer);
-    for (const copy of COPY_OFFSETS) view.setBigUint64(copy['shared.shift'], 64n + 4n, true);
+    for (const copy of COPY_OFFSETS) view.setBigUint64(copy['shared.shift'], shiftWordOf(64 + 4), true);
     expect(read(protocol, page, 1_234n).ns).toBe(exactNs(A, 'monotonic', 1_234n));
   });
 
   test('refuses zeros as unpublished, or as out of a window of none', () => {
     const end = protocol === 'seqlock' || protocol === 'latch' ? 'unpublished' : 'out-of-window';
     expect(read(protocol, new Uint8Array(4096), 5n, { initialNs: -7n })).toMatchObject({ end, ns: -7n });
+  });
+
+  test('refuses a copy without the mark of a writer', () => {
+    const page = pageOf(0n, [A, A]);
+    const view = new DataView(page.buffer);
+    for (const copy of COPY_OFFSETS) view.setBigUint64(copy['shared.shift'], 4n, true);
+    expect(read(protocol, page, 1_234n)).toMatchObject({ end: 'unpublished', ns: 0n });
   });
 
   test('refuses a mult of zero inside the window', () => {
