@@ -437,6 +437,30 @@ export const CHECK_FAULTS: Readonly<Record<string, readonly CheckFault[]>> = {
     ),
     host('warn', 'a sandbox refuses the system call', { refusedCalls: 'EPERM' }),
   ],
+  'clock.calls': [
+    host('fail', 'gettimeofday by libc is an hour ahead', {
+      editCall: (name, by, words) => {
+        if (name === 'gettimeofday' && by === 'libc') words[0] = (words[0] as bigint) + 3_600n;
+      },
+    }),
+    host('fail', 'clock_getres by libc tells 4 ns', {
+      editCall: (name, by, words) => name === 'clock_getres' && by === 'libc' && words.set([0n, 4n]),
+    }),
+    host('fail', 'getcpu by vDSO names another CPU', {
+      editCall: (name, by, words) => name === 'getcpu' && by === 'vdso' && words[0] === 1n && words.set([0n]),
+    }),
+    host('warn', 'getcpu names CPU 0 wherever the thread is', {
+      editCall: (name, _by, words) => name === 'getcpu' && words.set([0n]),
+    }),
+  ],
+  'clock.fields': [
+    host('fail', 'libc takes a second off and puts it into the nanoseconds', {
+      editCall: (name, by, words) => {
+        if (name !== 'clock_gettime' || by !== 'libc') return;
+        words.set([(words[0] as bigint) - 1n, (words[1] as bigint) + 1_000_000_000n]);
+      },
+    }),
+  ],
   'clock.monotonic': [
     host('fail', 'boottime goes back by 5 us now and then', () => wobbling('boottime', 5_000n)),
     host('fail', 'a clock goes back in one thread alone', {}, ({ addon }) => {

@@ -19,6 +19,43 @@ export const CLOCK_EXPLANATIONS: Explanations = {
       reason: 'realtime, libc in page: outside by up to 3,600,000 ms, 40 times in 40 samples',
     },
   },
+  'clock.calls': {
+    measured:
+      'gettimeofday and time are bracketed by clock_gettime, by vDSO, libc, system call and the vsyscall page where it is mapped. clock_getres is compared between its paths. getcpu is held against the CPU that the thread is pinned to, and against rdtscp.',
+    verdicts: {
+      pass: 'All paths say the same, and the same as the clocks.',
+      warn: 'All ways to ask name another CPU than the one that the thread is pinned to.',
+      fail: 'A call says something else by one path than by another, or than the clock.',
+      skip: 'None of these calls can be made.',
+    },
+    remedy:
+      'Something answers for some calls only: look for LD_PRELOAD, faketime, a sandbox or an emulator. If there is none, report the kernel with the evidence.',
+    neededBy: [],
+    example: {
+      fault: 'gettimeofday by libc is an hour ahead',
+      status: 'fail',
+      reason:
+        'gettimeofday by libc in realtime by libc: outside by up to 3,600,000 ms, 100 times in 100 samples',
+    },
+  },
+  'clock.fields': {
+    measured:
+      'Every answer of clock_gettime, gettimeofday and time is looked at as the call left it, by every path: seconds, and a fraction from 0 to below one second.',
+    verdicts: {
+      pass: 'Every answer was normalised.',
+      fail: 'A fraction was negative, or a second or more.',
+      skip: 'No clock can be read.',
+    },
+    remedy:
+      'A preloaded library or a sandbox computes times and does not normalise them. Programs that trust POSIX compute wrong times from such answers.',
+    neededBy: ['clock.paths', 'clock.calls'],
+    example: {
+      fault: 'libc takes a second off and puts it into the nanoseconds',
+      status: 'fail',
+      reason:
+        'clock_gettime(realtime) by libc: 100 answers of 100 samples not normalised, such as 1789999999 and 1250474512; 8 other calls likewise',
+    },
+  },
   'clock.monotonic': {
     measured:
       'Each clock is read as fast as it goes by one thread, and by pinned threads on all CPUs that take turns: each compares its reading with the last one of any. A step back while the kernel rewrote its page is counted apart.',
