@@ -107,6 +107,8 @@ const relations: Check = {
       slope: slope === null ? null : { ...slope },
       state: discipline === null ? null : stateInWords(discipline.state).name,
       status: discipline === null ? null : statusNames(discipline.status),
+      maxErrorUs: discipline?.maxErrorUs ?? null,
+      estErrorUs: discipline?.estErrorUs ?? null,
       doubts,
     };
     const bound = `differences known to ${formatNs(Number(tai.highestNs - tai.lowestNs))}; mult may leave what was asked by ${SLEW_PPM} ppm, to slew`;

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type CheckGroup, type CheckResult, kindOf } from '../../lib/checks/model.ts';
 import { type RunReport, summaryOf } from '../../lib/checks/run.ts';
@@ -6,6 +8,7 @@ import { validateJson } from '../../lib/report/validate-json.ts';
 import { validateJunit } from '../../lib/report/validate-junit.ts';
 import { validatePrometheus } from '../../lib/report/validate-prometheus.ts';
 import { validateBrief, validateText } from '../../lib/report/validate-text.ts';
+import { ROOT } from '../support/run-cli.ts';
 import { shippedSchema } from '../support/schema.ts';
 
 const NASTY = 'a <b> & "c" \u0007 ]]> \u001b[31mred';
@@ -145,6 +148,65 @@ describe('Prometheus', () => {
     expect(text).toContain('latchclock_checks{kind="host",status="fail"} 1');
     expect(text).toContain('latchclock_checks{kind="self",status="fail"} 0');
     expect(text).toContain('latchclock_tsc_hertz 2596122130');
+  });
+
+  test('has the figures that a fleet is compared by, where a run came to them', async () => {
+    const checks = [
+      check('counter.frequency', { evidence: { measuredPpm: 0.25, boundPpm: 0.5, correctionPpm: -12.5 } }),
+      check('counter.offset', {
+        evidence: {
+          widestCycles: 260n,
+          offsets: [
+            { lowest: -100n, highest: 160n },
+            { lowest: 2_596n, highest: 2_700n },
+            { lowest: -6_000n, highest: -5_192n },
+          ],
+        },
+      }),
+      check('vdso.fast', { evidence: { vdsoNs: 20, syscallNs: null, fencedCounterNs: 10 } }),
+      check('clock.relations', { evidence: { maxErrorUs: 16_000_000n, taiOffsetSeconds: 37 } }),
+    ];
+    const host = { ...REPORT.host, counter: { hz: '2596000000', invariant: true } };
+    const text = await validatePrometheus({ ...REPORT, host, checks, summary: summaryOf(checks) });
+    const values = text.split('\n').filter((line) => !line.startsWith('#'));
+    expect(values).toEqual(
+      expect.arrayContaining([
+        'latchclock_counter_frequency_error_ppm 0.25',
+        'latchclock_counter_frequency_error_bound_ppm 0.5',
+        'latchclock_clock_correction_ppm -12.5',
+        'latchclock_counter_offset_seconds 0.000002',
+        `latchclock_counter_offset_uncertainty_seconds ${260 / 2_596_000_000}`,
+        'latchclock_clock_read_seconds{path="vdso",clocksource="tsc"} 2e-8',
+        'latchclock_clock_read_seconds{path="counter",clocksource="tsc"} 1e-8',
+        'latchclock_clock_maxerror_seconds 16',
+        'latchclock_clock_tai_offset_seconds 37',
+      ]),
+    );
+    expect(text).not.toContain('path="syscall"');
+  });
+
+  test('docs/metrics.md names each metric with its labels, and no other', async () => {
+    const checks = [
+      check('counter.frequency', { evidence: { measuredPpm: 0, boundPpm: 0, correctionPpm: 0 } }),
+      check('counter.offset', { evidence: { widestCycles: 1n, offsets: [] } }),
+      check('vdso.fast', { evidence: { vdsoNs: 20, syscallNs: 100, fencedCounterNs: 10 } }),
+      check('clock.relations', { evidence: { maxErrorUs: 1n, taiOffsetSeconds: 37 } }),
+    ];
+    const text = await validatePrometheus({ ...REPORT, checks, summary: summaryOf(checks) });
+    const written = new Map(
+      [...text.matchAll(/^(latchclock_\w+)(?:\{(.*)\})? /gm)].map(([, name, labels = '']) => [
+        name,
+        [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label).toSorted(),
+      ]),
+    );
+    const document = readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8');
+    const documented = new Map(
+      [...document.matchAll(/^\| `(latchclock_\w+)` \| (.*?) \|/gm)].map(([, name, labels = '']) => [
+        name,
+        [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).toSorted(),
+      ]),
+    );
+    expect(documented).toEqual(written);
   });
 
   test('can be written twice in one process', async () => {
