@@ -100,7 +100,7 @@ export const startKept: StartKept = async ({ host, cpus }, options) => {
 };
 
 /** What says, at the start, that this place has no time to keep or no thread to keep it in. */
-const NO_TIMEKEEPER = ['ERR_SOURCE', 'ERR_WRITER_DIED'] as const;
+const NO_TIMEKEEPER = ['ERR_SOURCE', 'ERR_WRITER_DIED', 'ERR_CANNOT_RUN'] as const;
 
 /**
  * Runs `judge` while timekeepers keep a page each, and stops them. Where none can be had, the verdict is a skip with the

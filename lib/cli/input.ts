@@ -28,7 +28,7 @@ export function readInputBytes(path: string, mostBytes: number, option: string):
   }
   const { fileDescriptor, isOurs } = open(path);
   try {
-    const bytes = readOpenFile(fileDescriptor, path, mostBytes + 1);
+    const bytes = readOpenFile(fileDescriptor, path, mostBytes + 1, { waits: true });
     if (bytes.length <= mostBytes) return bytes;
     throw new LatchclockError('ERR_BAD_ARGUMENT', `the file has more than ${mostBytes} bytes`, {
       where: path,

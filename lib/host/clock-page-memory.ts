@@ -61,17 +61,40 @@ export function createAnonymousPage(addon: Addon, header: ClockPageHeader): Writ
 }
 
 /**
+ * Node closes, opens again and locks descriptors by their numbers. A runtime that keeps numbers of its own (Deno 2) knows
+ * nothing of one that native code opened.
+ */
+function checkRuntimeKnows(fileDescriptor: number): void {
+  try {
+    fstatSync(fileDescriptor);
+  } catch (cause) {
+    throw new LatchclockError('ERR_CANNOT_RUN', "this runtime does not take the system's file descriptors", {
+      where: 'a clock page in memory',
+      todo: 'run it under Node.js or Bun',
+      cause,
+    });
+  }
+}
+
+/**
  * A new page behind a memfd, sealed against changes of its size: for handing the descriptor to other processes, which
  * take it with {@link openPageDescriptor}. The descriptor is the caller's to close.
  *
- * @throws LatchclockError as {@link createAnonymousPage}
+ * @throws LatchclockError as {@link createAnonymousPage}, `ERR_CANNOT_RUN` under a runtime without the system's descriptors
  */
 export function createMemfdPage(
   addon: Addon,
   header: ClockPageHeader,
 ): WritableClockPage & { readonly fileDescriptor: number } {
   const page = withHeader(() => new addon.ClockPageMemory(PageMemoryKind.memfd, -1, true), header);
-  return { ...page, fileDescriptor: page.memory.fileDescriptor() };
+  const fileDescriptor = page.memory.fileDescriptor();
+  try {
+    checkRuntimeKnows(fileDescriptor);
+  } catch (error) {
+    page.close();
+    throw error;
+  }
+  return { ...page, fileDescriptor };
 }
 
 function fileError(what: string, path: string, cause: unknown, todo?: string): LatchclockError {

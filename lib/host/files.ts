@@ -56,7 +56,7 @@ function pause(milliseconds: number): void {
 }
 
 /**
- * One read, again where a signal came in between; of a pipe that has nothing for now, when it has.
+ * One read, again where a signal came in between; of a pipe that has nothing for now, when it has, if it `waits`.
  *
  * @throws LatchclockError `ERR_FILE`
  */
@@ -66,21 +66,28 @@ function readSome(
   length: number,
   position: bigint | null,
   path: string,
+  waits: boolean,
 ): number {
   for (;;) {
     try {
       return readSync(fileDescriptor, buffer, 0, length, position);
     } catch (cause) {
       const errno = errnoOf(cause);
-      if (errno === 'EAGAIN') pause(PATIENCE_MS);
+      if (errno === 'EAGAIN' && waits) pause(PATIENCE_MS);
       else if (errno !== 'EINTR') throw fileError('cannot read', path, 'read', cause);
     }
   }
 }
 
+interface ReadingOptions {
+  /** Where to begin; null: where the file stands (a device cannot be read at an offset). */
+  readonly offset?: bigint | null;
+  /** Whether to wait for the writer of a pipe that has nothing for now. */
+  readonly waits?: boolean;
+}
+
 /**
- * At most `mostBytes` bytes of an open file from `offset`, or from where it stands (a device cannot be read at an
- * offset): each read may give less than what it was asked for.
+ * At most `mostBytes` bytes of an open file: each read may give less than what it was asked for.
  *
  * @throws LatchclockError `ERR_FILE`
  */
@@ -88,7 +95,7 @@ export function readOpenFile(
   fileDescriptor: number,
   path: string,
   mostBytes: number,
-  offset: bigint | null = null,
+  { offset = null, waits = false }: ReadingOptions = {},
 ): Uint8Array {
   const chunks: Uint8Array[] = [];
   const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, mostBytes));
@@ -96,7 +103,7 @@ export function readOpenFile(
   while (total < mostBytes) {
     const length = Math.min(buffer.length, mostBytes - total);
     const position = offset === null ? null : offset + BigInt(total);
-    const count = readSome(fileDescriptor, buffer, length, position, path);
+    const count = readSome(fileDescriptor, buffer, length, position, path, waits);
     if (count === 0) break;
     // A copy: files of /proc come a page a read, and each would keep a whole buffer.
     chunks.push(new Uint8Array(buffer.subarray(0, count)));
@@ -109,7 +116,7 @@ export function readOpenFile(
 export const machineFiles: HostFiles = {
   read: (path, mostBytes) => withOpenFile(path, (file) => readOpenFile(file, path, mostBytes)),
   readAt: (path, offset, mostBytes) =>
-    withOpenFile(path, (file) => readOpenFile(file, path, mostBytes, offset)),
+    withOpenFile(path, (file) => readOpenFile(file, path, mostBytes, { offset })),
 
   readRecords(path, mostRecords) {
     return withOpenFile(path, (fileDescriptor) => {

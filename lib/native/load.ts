@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LatchclockError, type LatchclockErrorCode } from '../errors.js';
 import type { Addon } from './addon.js';
+import { buildRemedy } from './build-remedy.js';
 
 /** What the caller of a native function can do about an error, by its code. */
 const REMEDIES: Partial<Record<LatchclockErrorCode, string>> = {
@@ -129,7 +130,7 @@ export function loadAddon(options: LoadOptions = {}): Addon {
   } catch (cause) {
     throw new LatchclockError('ERR_ADDON_MISSING', 'the native addon is not built', {
       where: `looked in build/Release, build/Debug and prebuilds/linux-x64 of ${root}`,
-      todo: "run 'npm run install' there (it needs python3, make and g++)",
+      todo: buildRemedy(root),
       cause,
     });
   }

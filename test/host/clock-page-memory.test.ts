@@ -25,6 +25,7 @@ import {
   openPageDescriptor,
   openPageFile,
 } from '../../lib/host/clock-page-memory.ts';
+import type { Addon, ClockPageMemory } from '../../lib/native/addon.ts';
 import { getAddon } from '../../lib/native/load.ts';
 import {
   CLOCK_PAGE_OFFSETS,
@@ -342,4 +343,19 @@ describe('the lock of a page file', () => {
       expect.objectContaining({ code: 'ERR_SYSTEM_CALL', errno: 'EBADF', syscall: 'flock' }),
     );
   });
+});
+
+test('a page in memory is refused under a runtime that does not know the descriptors of native code', () => {
+  let closed = 0;
+  class Foreign {
+    buffer = () => new ArrayBuffer(4096);
+    // Above what this process may have open.
+    fileDescriptor = () => 0x7fff_0000;
+    close = () => void closed++;
+  }
+  const foreign = { ...addon, ClockPageMemory: Foreign as unknown as new () => ClockPageMemory };
+  expect(() => createMemfdPage(foreign as unknown as Addon, HEADER)).toThrow(
+    expect.objectContaining({ code: 'ERR_CANNOT_RUN', todo: expect.stringContaining('Node.js') }),
+  );
+  expect(closed).toBe(1);
 });
