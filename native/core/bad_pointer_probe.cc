@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include "forked_call.h"
-
 #include "interrupted.h"
 
 namespace latchclock {

@@ -61,16 +61,15 @@ bool Faulted(const BadPointerEnding& ending) {
 // For a process that has a handler of its own, as the JavaScript engine has: one that would hide the fault.
 void EndWell(int) { _exit(0); }
 
-int Sleep() {
+int Sleep(void*) {
   pause();
   return 0;
 }
 
 TEST("a wait that is interrupted for ever is told, and its child does not stay") {
-  look = Sleep;
   waits_forever = true;
-  BadPointerEnding ending;
-  const Outcome outcome = LookInChild(ClockPath::kVdso, CLOCK_MONOTONIC, BadPointer::kNull, &ending);
+  ChildEnding ending;
+  const Outcome outcome = CallInChildSoon(Sleep, nullptr, &ending);
   waits_forever = false;
   CHECK(outcome.status == Status::kSystemCall);
   CHECK_EQ(outcome.error_number, EINTR);
