@@ -109,12 +109,13 @@ const CALLS: readonly Call[] = [
   call('withLeap', [timeline, 2_000_000_000n, 1], library.withLeap),
   call('withPlacedLeap', [timeline, 1n << 60n, 1], library.withPlacedLeap),
   call('leapTimeline', ['test/fixtures/leap-seconds.list'], library.leapTimeline),
+  call('assumingNoLeaps', [timeline], library.assumingNoLeaps),
   call('smearOf', [policy, leap, timeline], library.smearOf),
-  call('offsetAt', [smear, { numerator: 1n, denominator: 2n }], library.offsetAt),
-  call('offsetNsAt', [smear, 1n], library.offsetNsAt),
-  call('smearedAt', [smear, { numerator: 1n, denominator: 2n }], library.smearedAt),
-  call('smearedNsAt', [smear, 1n], library.smearedNsAt),
-  call('unsmear', [smear, 1n], library.unsmear),
+  call('offsetAt', [smear, { numerator: 2n * smear.startNs, denominator: 2n }], library.offsetAt),
+  call('offsetNsAt', [smear, smear.startNs], library.offsetNsAt),
+  call('smearedAt', [smear, { numerator: 2n * smear.startNs, denominator: 2n }], library.smearedAt),
+  call('smearedNsAt', [smear, smear.startNs], library.smearedNsAt),
+  call('unsmear', [smear, smear.startNs], library.unsmear),
   call('segmentsOf', [smear, counter, { boundNs: 1, fromTaiNs: smear.startNs, toTaiNs: smear.endNs }], ((
     ...given: Parameters<typeof library.segmentsOf>
   ) => library.segmentsOf(...given).next()) as never),

@@ -75,6 +75,7 @@ export function timelineOf(table: {
 
 /** The timeline as if no leap second came after its expiry: clocks that run on past it do so, and who asks for it. */
 export function assumingNoLeaps(timeline: LeapTimeline): LeapTimeline {
+  checkArgument('assumingNoLeaps', 'timeline', timeline, aTimeline);
   return { ...timeline, expires: null };
 }
 
