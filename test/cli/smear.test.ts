@@ -334,7 +334,7 @@ describe('wrong usage ends with 2 and one line that says what, where and what to
     [['plan', '--table', '/nonexistent/table'], /cannot open: ENOENT.*\/nonexistent\/table/],
     [['diff', 'meta'], /missing required argument/],
     [['unsmear', '2016-12-31T23:59:60Z'], /shows no second 60/],
-    [['which'], /missing required argument/],
+    [['which'], /there is no observation.*INSTANT=OFFSET.*--from FILE/],
     [['which', 'L'], /'L' is no observation.*INSTANT=SECONDS/],
     [['which', 'L=fast'], /no observation/],
     [['which', 'L=0', '--error', '0'], /'0' is no error/],
