@@ -133,13 +133,14 @@ const RAWSTATS: NtpFormat = {
   ahead: 'server',
   read: (line) => {
     const words = wordsOf(line);
-    const [day = '', second = '', server = '', , ...stamps] = words;
+    const [day = '', second = '', server = '', destination = '', ...stamps] = words;
     const [t1, t2, t3, t4] = stamps
       .slice(0, 4)
       .map((text) => (/^\d+\.\d+$/.test(text) ? parseSeconds(text) : null));
     if (words.length < 8 || t1 == null || t2 == null || t3 == null || t4 == null) return null;
     const when = mjdInstant(day, second);
-    if (when === null) return null;
+    // An address: the status word of a peerstats has neither a point nor a colon.
+    if (when === null || !/[.:]/.test(destination)) return null;
     const mode = stamps[6];
     if ([t1, t2, t3, t4].includes(0n) || (mode !== undefined && CLIENT_MODES.includes(mode)))
       return 'nothing';

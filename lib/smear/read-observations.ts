@@ -49,7 +49,7 @@ export function observedInstant(text: string): string {
   return seconds === undefined ? text : `unix:${seconds}`;
 }
 
-const IS_INSTANT = /^(@?\d{9,11}(\.\d{1,9})?|\d{4}-\d\d-\d\dT\S+|(unix|tai|mjd):\S+|L[+-]\S+)$/;
+const IS_INSTANT = /^(@?\d{9,11}(\.\d{1,9})?|\d{4}-\d\d-\d\dT[^\s,]+|(unix|tai|mjd):[^\s,]+|L[+-][^\s,]+)$/;
 
 /**
  * The observations of a text that a program wrote, by clock, in the order in which the clocks appear; their signs are those
