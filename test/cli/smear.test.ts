@@ -185,6 +185,7 @@ describe('smear which, of what daemons wrote', () => {
     ['1483185600', 0],
     ['1483207200', -0.25],
     ['1483228300', -0.494],
+    ['1483229799', 0.488],
     ['1483248800', 0.268],
   ] as const;
   const csv = (sign: 1 | -1): string =>
@@ -198,8 +199,8 @@ describe('smear which, of what daemons wrote', () => {
   test('gives one answer a server, and says who disagrees with whom', () => {
     const path = file('sources.csv', csv(-1));
     const { code, out } = latchclock('smear', 'which', '--from', path);
-    expect(out).toMatch(/a\.example, 4 observations\nfound: the clock follows google-24h \(aws: the same\)/);
-    expect(out).toMatch(/b\.example, 4 observations\nfound: the clock follows step/);
+    expect(out).toMatch(/a\.example, 5 observations\nfound: the clock follows google-24h \(aws: the same\)/);
+    expect(out).toMatch(/b\.example, 5 observations\nfound: the clock follows step/);
     expect(out.replace(/\s+/g, ' ')).toMatch(
       /a\.example \(google-24h\) disagrees with b\.example \(step\): up to 50\d\.\d+ ms apart/,
     );
@@ -207,7 +208,7 @@ describe('smear which, of what daemons wrote', () => {
     expect(smearJson('which', '--from', path)).toMatchObject({
       positive: 'server-ahead',
       servers: [
-        { name: 'a.example', verdict: 'found', telling: 4 },
+        { name: 'a.example', verdict: 'found', telling: 5 },
         { name: 'b.example', verdict: 'found' },
       ],
       disagreements: [
@@ -222,7 +223,7 @@ describe('smear which, of what daemons wrote', () => {
   test('notices the other sign, and takes it as either tool has it', () => {
     const wrong = latchclock('smear', 'which', '--from', file('turned.csv', csv(1)));
     expect(wrong.out).toMatch(
-      /a\.example, 4 observations\nundecided: they fit nothing with this sign, and google-24h/,
+      /a\.example, 5 observations\nundecided: they fit nothing with this sign, and google-24h/,
     );
     const arguments_ = ['L-500=494ms', 'L+20000=-268ms'];
     expect(latchclock('smear', 'which', ...arguments_).out).toMatch(
