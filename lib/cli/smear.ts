@@ -206,7 +206,7 @@ ahead of the server ("fast"); so are those of chrony's tracking.log.
 Files: chronyc -c sources, chronyc -c sourcestats, measurements.log,
 tracking.log, rawstats, peerstats, ntpq -p, and plain: INSTANT OFFSET [SERVER].
 The format is told from the first line, and its sign is known. A snapshot of
-chronyc or ntpq needs --at, or a line with the instant before it, as of date +%s.
+chronyc or ntpq needs --at, or a line with the instant before it (date +%s).
 An INSTANT of 9 to 11 bare digits is unix:SECONDS here.
 This host must not follow the servers meanwhile (chronyd -x, or noselect).`;
 
