@@ -38,7 +38,7 @@ export function parseError(text: string): number {
 }
 
 /** Which is ahead where an offset is positive; null if the option is not given. */
-export function parseSign(text: string | undefined): Ahead | null {
+function parseSign(text: string | undefined): Ahead | null {
   if (text === undefined) return null;
   // chronyc belongs to chrony.
   return parseChoice('--sign', text === 'chrony' ? 'chronyc' : text, SIGNS) === 'ntpq' ? 'server' : 'host';

@@ -30,7 +30,7 @@ export interface WhichAnswer {
 }
 
 /** The policy that a clock was found to follow, or null. */
-export function foundSmear({ verdict, candidates }: Identification): Smear | null {
+function foundSmear({ verdict, candidates }: Identification): Smear | null {
   return verdict === 'found' ? (candidates[0]?.smear ?? null) : null;
 }
 
