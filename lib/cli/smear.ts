@@ -20,19 +20,19 @@ import { smearUnsmearText } from '../report/smear-unsmear-text.js';
 import { smearWhichText } from '../report/smear-which-text.js';
 import { textStyle } from '../report/text.js';
 import { POLICY_FORMS, parsePolicy } from '../smear/custom-policy.js';
-import { formatSeconds, parseSeconds } from '../smear/decimal.js';
+import { formatSeconds } from '../smear/decimal.js';
 import { allDifferences, largestDifference } from '../smear/difference.js';
-import { identify, verdictOf } from '../smear/identify.js';
 import { parseSmeared } from '../smear/instant.js';
 import { nearestLeap } from '../smear/leap.js';
-import { parseObservation } from '../smear/observation.js';
 import { POLICIES } from '../smear/policy.js';
 import { type Scene, type Suppositions, sceneAt, sceneOf } from '../smear/scene.js';
 import { type Smear, smearOf, unsmear } from '../smear/smear.js';
+import { identifyAll } from '../smear/which.js';
 import { ExitCode } from './exit-code.js';
 import { readInputBytes } from './input.js';
 import { writeAnswer } from './measured-run.js';
 import type { Output } from './output.js';
+import { observedClocks, parseError, SIGNS, sceneOfClocks, type WhichOptions } from './smear-which.js';
 import { parseChoice } from './values.js';
 
 const WRITTEN = ['text', 'json'] as const;
@@ -49,11 +49,6 @@ interface SmearOptions {
   uncheckedTable?: string;
   assumeNoLeaps?: boolean;
   policy?: string[];
-}
-
-interface WhichOptions extends SmearOptions {
-  error: string;
-  against: string;
 }
 
 type Stream = Output['stream'];
@@ -175,41 +170,47 @@ function unsmearTime(time: string, options: SmearOptions): Answer<Written> {
   };
 }
 
-function parseError(text: string): number {
-  const ns = parseSeconds(text);
-  if (ns === null || ns <= 0n) {
-    throw new LatchclockError('ERR_BAD_ARGUMENT', `'${text}' is no error of an observation`, {
-      where: '--error',
-      todo: 'give seconds above 0',
-    });
-  }
-  return Number(ns);
-}
-
-async function which(texts: readonly string[], options: WhichOptions): Promise<ExitCode> {
-  let verdict = verdictOf({ candidates: [], next: null });
+async function which(texts: readonly string[], options: SmearOptions & WhichOptions): Promise<ExitCode> {
+  let isFound = false;
   await run(options, WRITTEN, () => {
-    const scene = sceneBy(options);
     const sigmaNs = parseError(options.error);
+    const told = sceneBy(options);
+    const clocks = observedClocks(texts, told, smearBy(told, options.against), options);
+    const isAsked = options.leap !== undefined || texts.some((text) => text.startsWith('L'));
+    const scene = sceneOfClocks(told, clocks, isAsked);
     const smears = smearsOf(scene, options.policy);
     const against = smearBy(scene, options.against);
-    const observations = texts.map((text) => parseObservation(text, { scene, against }));
-    const found = identify(smears, against, observations, sigmaNs);
-    verdict = verdictOf(found);
-    const question = { against, sigmaNs, observations };
+    const answer = identifyAll(smears, against, clocks, sigmaNs);
+    isFound =
+      answer.clocks.every(({ found }) => found.verdict === 'found') && answer.disagreements.length === 0;
+    const question = { smears, against, sigmaNs };
     return {
-      text: (stream) => smearWhichText(scene, found, verdict, textStyle(stream)),
-      json: () => smearWhichJson({ scene, host: hostOrNull() }, question, found, verdict),
+      text: (stream) => smearWhichText(scene, question, answer, textStyle(stream)),
+      json: () => smearWhichJson({ scene, host: hostOrNull() }, question, answer),
     };
   });
-  return verdict === 'found' ? ExitCode.held : ExitCode.failed;
+  return isFound ? ExitCode.held : ExitCode.failed;
 }
 
 const INSTANT_HELP = `
 INSTANT: tai:SECONDS[.FRACTION] since 1970, a UTC time such as
-2016-12-31T23:59:60Z, unix:SECONDS[.FRACTION], now, or L+SECONDS and L-SECONDS.
+2016-12-31T23:59:60Z, unix:SECONDS[.FRACTION], mjd:DAYS[.FRACTION], now, or
+L+SECONDS and L-SECONDS.
 L is the leap second of --leap, by default the table's last: the start of
 23:59:60, or, negative, of 00:00:00.`;
+
+const WHICH_HELP = `
+Signs: an offset of ntpq is positive where the server is ahead of this host (the
+offset that ntpd would correct this host by); so are those of ntpd's statistics
+and of chrony's measurements.log. One of chronyc is positive where this host is
+ahead of the server ("fast"); so are those of chrony's tracking.log.
+
+Files: chronyc -c sources, chronyc -c sourcestats, measurements.log,
+tracking.log, rawstats, peerstats, ntpq -p, and plain: INSTANT OFFSET [SERVER].
+The format is told from the first line, and its sign is known. A snapshot of
+chronyc or ntpq needs --at, or a line with the instant before it (date +%s).
+An INSTANT of 9 to 11 bare digits is unix:SECONDS here.
+This host must not follow the servers meanwhile (chronyd -x, or noselect).`;
 
 const POLICY_HELP = `
 Policies: ${POLICY_FORMS.slice(0, 6).join(', ')},
@@ -225,7 +226,7 @@ Examples:
   latchclock smear diff google-24h chrony --leap -2030-12-31
   latchclock smear matrix --format svg -o matrix.svg
   latchclock smear unsmear 2016-12-31T18:00:00Z --policy google-24h
-  latchclock smear which L-500=-0.494 L+1000=0.488`;
+  latchclock smear which L-500=-0.494 L+20000=0.268`;
 
 const DEFAULT_ERROR_NS = 10_000_000n;
 
@@ -310,16 +311,36 @@ export function addSmear(program: Command, finish: (code: ExitCode) => void): vo
       'which',
       'which policy a clock follows, by what it was seen to be off',
       WRITTEN,
-      'which L-500=-0.494 L+1000=0.488 --error 0.002',
+      `which L-500=-0.494 L+20000=0.268 --error 0.002
+  latchclock smear which L-500=494ms L+20000=-268ms --sign chronyc
+  latchclock smear which --from /var/log/chrony/measurements.log
+  chronyc -c sources | latchclock smear which --from - --at now`,
     ),
   )
     .argument(
-      '<instant=seconds...>',
-      'when, and what the clock was ahead, as NTP tells it, or the refid 254.X.Y.Z that an ntpd sends',
+      '[instant=offset...]',
+      'when, and what the server was ahead of this host: seconds, or with a unit (268ms); or the refid 254.X.Y.Z that an ntpd sends',
     )
+    .option(
+      '--from <file>',
+      'observations that a program wrote; - is standard input; may be given again',
+      collect,
+    )
+    .option('--from-format <name>', 'its format, if it is not to be told from the first line')
+    .option(
+      '--sign <tool>',
+      `whose sign the offsets have: ${SIGNS.join(' or ')} (default: ntpq, and of a file that of its format)`,
+    )
+    .option('--at <instant>', 'when a snapshot (chronyc, ntpq) was taken')
     .option('--error <seconds>', 'standard deviation of an observation', formatSeconds(DEFAULT_ERROR_NS))
     .option('--against <policy>', 'the policy of the clock that it was measured against', 'step')
+    .addHelpText('after', WHICH_HELP)
     .addHelpText('after', INSTANT_HELP)
-    .addHelpText('after', '\nExit: 0 found, 1 none of the policies or undecided, 2 wrong usage.')
-    .action(async (texts: string[], options: WhichOptions) => finish(await which(texts, options)));
+    .addHelpText(
+      'after',
+      '\nExit: 0 found, for every server, and none disagree; 1 none of the policies,\nundecided or in disagreement; 2 wrong usage.',
+    )
+    .action(async (texts: string[], options: SmearOptions & WhichOptions) =>
+      finish(await which(texts, options)),
+    );
 }

@@ -1,5 +1,6 @@
 import { formatSeconds } from '../smear/decimal.js';
 import { formatFromLeap, formatUnixNs, formatUtc } from '../smear/instant.js';
+import { fullName } from '../smear/policy.js';
 import type { Scene } from '../smear/scene.js';
 import { offsetNsAt, rateAt, type Smear, smearedNsAt } from '../smear/smear.js';
 import { policyTable, ppm, sceneLines, signedSeconds } from './smear-head.js';
@@ -8,7 +9,7 @@ import type { TextStyle } from './text.js';
 /** One instant through every policy, as text for people. */
 export function smearAtText(scene: Scene, taiNs: bigint, smears: readonly Smear[], style: TextStyle): string {
   const rows = smears.map((smear) => ({
-    name: smear.policy.name,
+    name: fullName(smear.policy),
     cells: [
       signedSeconds(offsetNsAt(smear, taiNs)),
       formatUnixNs(smearedNsAt(smear, taiNs)),

@@ -1,5 +1,6 @@
 import { type Difference, differenceAt } from '../smear/difference.js';
 import { formatFromLeap, formatUtc } from '../smear/instant.js';
+import { fullName } from '../smear/policy.js';
 import { nearest, toNumber } from '../smear/rational.js';
 import type { Scene } from '../smear/scene.js';
 import type { Smear } from '../smear/smear.js';
@@ -50,7 +51,7 @@ export function smearDiffText(
   difference: Difference,
   style: TextStyle,
 ): string {
-  const [a, b] = pair.map(({ policy }) => policy.name) as [string, string];
+  const [a, b] = pair.map(({ policy }) => fullName(policy)) as [string, string];
   const title = style.colors.bold(`${a} less ${b}`);
   const { apart, worst } = difference;
   if (apart === null) return `${[sceneLines(scene, style), `${title}\n the same everywhere`].join('\n\n')}\n`;

@@ -1,7 +1,8 @@
 import type { HostSummary } from '../host/host.js';
 import { type Difference, differenceAt, type Pair } from '../smear/difference.js';
-import type { Identification, Observation, Verdict } from '../smear/identify.js';
+import type { Identification, Observation } from '../smear/identify.js';
 import { formatUnixNs, formatUtc } from '../smear/instant.js';
+import { aliasesOf } from '../smear/policy.js';
 import { nearest, type Rational, reduced } from '../smear/rational.js';
 import type { Scene } from '../smear/scene.js';
 import {
@@ -13,6 +14,7 @@ import {
   type Smear,
   smearedNsAt,
 } from '../smear/smear.js';
+import type { ClockGroup, WhichAnswer } from '../smear/which.js';
 import { jsonHead, toJson } from './json.js';
 import { ppb } from './smear-head.js';
 import type { Unsmeared } from './smear-unsmear-text.js';
@@ -23,7 +25,7 @@ export interface SmearHead {
   readonly host: HostSummary | null;
 }
 
-function answer({ scene, host }: SmearHead, command: string, body: object): string {
+function answer({ scene, host }: SmearHead, command: string, smears: readonly Smear[], body: object): string {
   const { table, leap, assumesNoLeapsFrom } = scene;
   return toJson({
     ...jsonHead('smear'),
@@ -46,6 +48,7 @@ function answer({ scene, host }: SmearHead, command: string, body: object): stri
       taiOffsetAfter: leap.taiOffsetAfter,
       tai: leap.taiNs,
     },
+    aliases: aliasesOf(smears.map(({ policy }) => policy)),
     ...body,
   });
 }
@@ -79,7 +82,7 @@ export function smearPlanJson(head: SmearHead, smears: readonly Smear[]): string
       offsetAtLeap: offsetNsAt(smear, scene.leap.taiNs),
     };
   });
-  return answer(head, 'plan', { rows });
+  return answer(head, 'plan', smears, { rows });
 }
 
 /** `smear at` as JSON, schema `latchclock/smear/1`. */
@@ -92,7 +95,7 @@ export function smearAtJson(head: SmearHead, taiNs: bigint, smears: readonly Sme
     exactOffset: exact(offsetAt(smear, taiNs), smear.curve.shape !== 'cosine'),
     ratePpb: ppb(rateAt(smear, taiNs)),
   }));
-  return answer(head, 'at', { instant: instant(head.scene, taiNs), rows });
+  return answer(head, 'at', smears, { instant: instant(head.scene, taiNs), rows });
 }
 
 function differenceJson(scene: Scene, { worst, atNs, isJustBefore, isExact, apart }: Difference): object {
@@ -124,7 +127,7 @@ export function smearDiffJson(
           const tai = at(apart, BigInt(i));
           return { tai, difference: nearest(differenceAt(a, b, tai)) };
         });
-  return answer(head, 'diff', {
+  return answer(head, 'diff', [a, b], {
     a: a.policy.name,
     b: b.policy.name,
     ...differenceJson(head.scene, difference),
@@ -135,7 +138,7 @@ export function smearDiffJson(
 /** `smear matrix` as JSON, schema `latchclock/smear/1`. */
 export function smearMatrixJson(head: SmearHead, smears: readonly Smear[], pairs: readonly Pair[]): string {
   const name = (index: number): string | undefined => smears[index]?.policy.name;
-  return answer(head, 'matrix', {
+  return answer(head, 'matrix', smears, {
     policies: smears.map(({ policy }) => policy.name),
     cells: pairs.map(({ a, b, difference }) => ({
       a: name(a),
@@ -147,7 +150,8 @@ export function smearMatrixJson(head: SmearHead, smears: readonly Smear[], pairs
 
 /** `smear unsmear` as JSON, schema `latchclock/smear/1`. */
 export function smearUnsmearJson(head: SmearHead, smearedNs: bigint, all: readonly Unsmeared[]): string {
-  return answer(head, 'unsmear', {
+  const smears = all.map(({ smear }) => smear);
+  return answer(head, 'unsmear', smears, {
     smeared: smearedNs,
     shows: formatUnixNs(smearedNs),
     rows: all.map(({ smear, instantsNs }) => ({
@@ -159,29 +163,63 @@ export function smearUnsmearJson(head: SmearHead, smearedNs: bigint, all: readon
 
 /** What `smear which` was asked. */
 export interface WhichQuestion {
+  readonly smears: readonly Smear[];
   readonly against: Smear;
   readonly sigmaNs: number;
-  readonly observations: readonly Observation[];
 }
 
-/** `smear which` as JSON, schema `latchclock/smear/1`. */
-export function smearWhichJson(
-  head: SmearHead,
-  { against, sigmaNs, observations }: WhichQuestion,
-  { candidates, next }: Identification,
-  verdict: Verdict,
-): string {
-  return answer(head, 'which', {
-    against: against.policy.name,
-    sigmaNs,
+function identificationJson(
+  scene: Scene,
+  found: Identification,
+  observations: readonly Observation[],
+): object {
+  const { candidates, verdict, telling, negated, next } = found;
+  return {
     observations: observations.map(({ taiNs, offsetNs }) => ({ tai: taiNs, offset: offsetNs })),
     verdict,
+    telling,
+    negated:
+      negated === null
+        ? null
+        : { policy: negated.smear?.policy.name ?? null, probability: negated.probability },
     candidates: candidates.map(({ smear, probability, rmsNs, largestNs }) => ({
       policy: smear?.policy.name ?? null,
       probability,
       rmsNs,
       largestNs,
     })),
-    next: next === null ? null : { at: instant(head.scene, next.taiNs), apartNs: next.apartNs },
+    next: next === null || telling === 0 ? null : { at: instant(scene, next.taiNs), apartNs: next.apartNs },
+  };
+}
+
+function groupJson({ smear, names }: ClockGroup): object {
+  return { policy: smear?.policy.name ?? null, servers: names.map((name) => name || null) };
+}
+
+/** `smear which` as JSON, schema `latchclock/smear/1`. */
+export function smearWhichJson(
+  head: SmearHead,
+  { smears, against, sigmaNs }: WhichQuestion,
+  { clocks, together, disagreements }: WhichAnswer,
+): string {
+  const { scene } = head;
+  return answer(head, 'which', [against, ...smears], {
+    against: against.policy.name,
+    sigmaNs,
+    positive: 'server-ahead',
+    ...identificationJson(
+      scene,
+      together,
+      clocks.flatMap(({ observations }) => observations),
+    ),
+    servers: clocks.map(({ name, observations, found }) => ({
+      name: name || null,
+      ...identificationJson(scene, found, observations),
+    })),
+    disagreements: disagreements.map(({ a, b, difference }) => ({
+      a: groupJson(a),
+      b: groupJson(b),
+      difference: difference === null ? null : differenceJson(scene, difference),
+    })),
   });
 }

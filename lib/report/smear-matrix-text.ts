@@ -1,4 +1,5 @@
 import type { Pair } from '../smear/difference.js';
+import { aliasesOf, fullName } from '../smear/policy.js';
 import { compare, magnitude, nearest, toNumber } from '../smear/rational.js';
 import type { Scene } from '../smear/scene.js';
 import type { Smear } from '../smear/smear.js';
@@ -66,11 +67,15 @@ export function smearMatrixText(
     if (worst === undefined || compare(magnitude(size), magnitude(worst.difference.worst)) > 0) worst = pair;
   }
   const title = style.colors.bold('how far apart two clocks are at the worst, in seconds');
-  const names = worst === undefined ? [] : [smears[worst.a], smears[worst.b]].map((one) => one?.policy.name);
+  const names =
+    worst === undefined ? [] : [smears[worst.a], smears[worst.b]].map((one) => one && fullName(one.policy));
   const verdict =
     worst === undefined
       ? 'one policy: nothing to compare'
       : `the worst pair: ${names.join(' less ')}, ${signedSeconds(nearest(worst.difference.worst))} s at ${worstPlace(scene, worst.difference)[0]}`;
   const text = [`${title}\n${blocks.join('\n\n')}`, columns(style, [], [[verdict]])];
-  return `${[sceneLines(scene, style), ...(pairs.length === 0 ? [verdict] : text)].join('\n\n')}\n`;
+  const aliases = Object.entries(aliasesOf(smears.map(({ policy }) => policy))).map(
+    ([alias, name]) => `${alias} stands for ${name}`,
+  );
+  return `${[sceneLines(scene, style), ...aliases, ...(pairs.length === 0 ? [verdict] : text)].join('\n\n')}\n`;
 }

@@ -1,4 +1,5 @@
 import { formatFromLeap, formatUtc } from '../smear/instant.js';
+import { fullName } from '../smear/policy.js';
 import { type Rational, toNumber } from '../smear/rational.js';
 import type { Scene } from '../smear/scene.js';
 import { finalStepNs, largestRate, offsetAt, offsetNsAt, type Smear } from '../smear/smear.js';
@@ -29,7 +30,7 @@ function planRows({ timeline, leap }: Scene, smear: Smear, style: TextStyle): Po
   const { policy, startNs, endNs } = smear;
   const rate = largestRate(smear);
   return {
-    name: policy.name,
+    name: fullName(policy),
     cells: [
       fitting(formatFromLeap(leap, startNs)),
       fitting(formatFromLeap(leap, endNs)),

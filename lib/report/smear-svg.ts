@@ -1,5 +1,6 @@
 import { piecesOf } from '../smear/curve.js';
 import { type Difference, differenceAt, type Pair } from '../smear/difference.js';
+import { fullName } from '../smear/policy.js';
 import { nearest, toNumber } from '../smear/rational.js';
 import type { Scene } from '../smear/scene.js';
 import { offsetAt, type Smear } from '../smear/smear.js';
@@ -44,12 +45,12 @@ export function smearPlanSvg(scene: Scene, smears: readonly Smear[]): Promise<st
   const all = instants(smears);
   const points = smears.flatMap((smear) =>
     all.map((taiNs) => ({
-      policy: smear.policy.name,
+      policy: fullName(smear.policy),
       hours: hoursFrom(scene, taiNs),
       offset: toNumber(offsetAt(smear, taiNs)) / 1e9,
     })),
   );
-  const names = smears.map(({ policy }) => policy.name);
+  const names = smears.map(({ policy }) => fullName(policy));
   const right = hoursFrom(scene, all.at(-1) as bigint);
   const legend = names.map((policy, i) => ({
     policy,
@@ -90,7 +91,7 @@ export function smearDiffSvg(
     difference: toNumber(difference.worst) / 1e9,
     text: `${signedSeconds(nearest(difference.worst))} s ${worstPlace(scene, difference)[0]}`,
   };
-  const title = `${a.policy.name} less ${b.policy.name}, ${leapName(scene)}`;
+  const title = `${fullName(a.policy)} less ${fullName(b.policy)}, ${leapName(scene)}`;
   const isLeft = worst.hours < ((points[0]?.hours ?? 0) + (points.at(-1)?.hours ?? 0)) / 2;
   return svgDrawing(title, (plot) => ({
     width: WIDTH,
@@ -123,7 +124,7 @@ export function smearMatrixSvg(
   smears: readonly Smear[],
   pairs: readonly Pair[],
 ): Promise<string> {
-  const names = smears.map(({ policy }) => policy.name);
+  const names = smears.map(({ policy }) => fullName(policy));
   const cells = pairs.flatMap(({ a, b, difference }) => {
     const seconds = Math.abs(toNumber(difference.worst)) / 1e9;
     const text = difference.apart === null ? 'same' : seconds.toPrecision(3);

@@ -1,5 +1,6 @@
 import { formatSeconds } from '../smear/decimal.js';
 import { formatUnixNs, formatUtc } from '../smear/instant.js';
+import { fullName } from '../smear/policy.js';
 import type { Scene } from '../smear/scene.js';
 import type { Smear } from '../smear/smear.js';
 import { type PolicyRows, policyTable, sceneLines } from './smear-head.js';
@@ -12,7 +13,7 @@ export interface Unsmeared {
 }
 
 function rowsOf({ timeline }: Scene, { smear, instantsNs }: Unsmeared): PolicyRows[] {
-  const { name } = smear.policy;
+  const name = fullName(smear.policy);
   if (instantsNs.length === 0) return [{ name, cells: ['never: the clock steps over it'] }];
   return instantsNs.map((taiNs, i) => ({
     name: i === 0 ? name : '',

@@ -1,5 +1,6 @@
 import { aText, checkArgument } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
+import { didYouMean, nearest as nearestName } from '../nearest.js';
 import { NS_PER_SEC } from '../units.js';
 import { parseSeconds } from './decimal.js';
 import { ntpd, ntpsec, POLICIES, POLICY_ALIASES, type SmearPolicy, type Window } from './policy.js';
@@ -109,6 +110,17 @@ function smoothtime(text: string, arguments_: string): SmearPolicy {
   };
 }
 
+/** What a text that is no policy was meant to be, for the head of a remedy: a name, or a form with its own arguments. */
+function meantPolicy(text: string): string {
+  const [, word = '', rest] = /^([^:]*)(:.*)?$/s.exec(text) ?? [];
+  if (rest === undefined) {
+    return didYouMean(text, [...POLICIES.map(({ name }) => name), ...Object.keys(POLICY_ALIASES)]);
+  }
+  const forms = POLICY_FORMS.flatMap((form) => form.match(/^[a-z]+(?=:)/)?.[0] ?? []);
+  const form = nearestName(word, forms);
+  return form === null ? '' : `did you mean '${form}${rest}'? `;
+}
+
 /**
  * The policy of a name of {@link POLICIES} or {@link POLICY_ALIASES}, or of a form of {@link POLICY_FORMS}: times are
  * seconds from the leap (see {@link Leap.taiNs}), for either sign. It is called as it was asked for. `smoothtime` may be
@@ -119,8 +131,9 @@ function smoothtime(text: string, arguments_: string): SmearPolicy {
  */
 export function parsePolicy(text: string): SmearPolicy {
   checkArgument('parsePolicy', 'the policy', text, aText);
-  const known = POLICIES.find(({ name }) => name === (POLICY_ALIASES[text] ?? text));
-  if (known !== undefined) return { ...known, name: text };
+  const aliasOf = Object.hasOwn(POLICY_ALIASES, text) ? POLICY_ALIASES[text] : undefined;
+  const known = POLICIES.find(({ name }) => name === (aliasOf ?? text));
+  if (known !== undefined) return { ...known, name: text, ...(aliasOf === undefined ? {} : { aliasOf }) };
   const directive = /^\s*smoothtime\s+(\S+)\s+(\S+)(?:\s+leaponly)?\s*$/i.exec(text);
   if (directive !== null) return smoothtime(text.trim(), `${directive[1]},${directive[2]}`);
   const [, form, arguments_ = ''] = /^([a-z]+):(.*)$/.exec(text) ?? [];
@@ -138,7 +151,7 @@ export function parsePolicy(text: string): SmearPolicy {
     default:
       throw new LatchclockError('ERR_BAD_ARGUMENT', `no policy '${text}'`, {
         where: '--policy',
-        todo: `choose from ${POLICY_FORMS.join(', ')}`,
+        todo: `${meantPolicy(text)}choose from ${POLICY_FORMS.join(', ')}`,
       });
   }
 }

@@ -8,12 +8,15 @@ import { type Leap, type LeapTimeline, taiOffsetAt } from './leap.js';
 const RFC_3339 =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 const DAY_SECONDS = 86_400n;
+/** The Modified Julian Day of 1970-01-01, in billionths of a day. */
+const MJD_OF_1970_NS = 40_587n * NS_PER_SEC;
 
 function bad(text: string, what: string, todo?: string): LatchclockError {
   return new LatchclockError('ERR_BAD_ARGUMENT', what, {
     where: `'${text}'`,
     todo:
-      todo ?? 'give tai:SECONDS, unix:SECONDS, now, a UTC time such as 2016-12-31T23:59:60Z, or L+SECONDS',
+      todo ??
+      'give tai:SECONDS, unix:SECONDS, mjd:DAYS, now, a UTC time such as 2016-12-31T23:59:60Z, or L+SECONDS',
   });
 }
 
@@ -101,7 +104,8 @@ function systemUnixNs(): bigint {
 /**
  * An instant, ns since 1970 on the TAI scale, from `tai:SECONDS[.FRACTION]`, an RFC 3339 time in UTC (23:59:60 where
  * there is a leap second), `L+SECONDS` and `L-SECONDS`, `unix:SECONDS[.FRACTION]` (what a clock that steps shows; of a
- * second that it repeats the first), or `now`.
+ * second that it repeats the first), `mjd:DAYS[.FRACTION]` (Modified Julian Day, of days that are 86400 s long as for a clock
+ * that steps), or `now`.
  *
  * @param leap what `L` is
  * @param nowUnixNs what `now` is, ns since 1970 as a clock that steps counts. Default: what the system's realtime shows
@@ -115,11 +119,17 @@ export function parseInstant(
   nowUnixNs: () => bigint = systemUnixNs,
 ): bigint {
   if (text === 'now') return held(text, timeline, instantOfUnix(text, timeline, nowUnixNs()));
-  const [, prefix, digits] = /^(tai:|unix:|L)(.*)$/.exec(text) ?? [];
+  const [, prefix, digits] = /^(tai:|unix:|mjd:|L)(.*)$/.exec(text) ?? [];
   if (prefix === 'L' && digits === '') return leap.taiNs;
   if (prefix !== undefined) {
     const ns = prefix === 'L' && !/^[+-]/.test(digits ?? '') ? null : parseSeconds(digits ?? '');
-    if (ns === null) throw bad(text, 'these are no seconds with up to 9 digits after the point');
+    if (ns === null)
+      throw bad(
+        text,
+        `these are no ${prefix === 'mjd:' ? 'days' : 'seconds'} with up to 9 digits after the point`,
+      );
+    if (prefix === 'mjd:')
+      return held(text, timeline, instantOfUnix(text, timeline, (ns - MJD_OF_1970_NS) * DAY_SECONDS));
     if (prefix === 'unix:') return held(text, timeline, instantOfUnix(text, timeline, ns));
     return held(text, timeline, prefix === 'L' ? leap.taiNs + ns : ns);
   }

@@ -1,11 +1,12 @@
 import { LatchclockError } from '../errors.js';
 import { NS_PER_SEC } from '../units.js';
 import { parsePolicy } from './custom-policy.js';
-import { parseSeconds } from './decimal.js';
 import { differenceAt } from './difference.js';
 import type { Observation } from './identify.js';
 import { parseInstant } from './instant.js';
+import { parseOffset } from './measured-offset.js';
 import { add, nearest, type Rational, rational } from './rational.js';
+import { observedInstant } from './read-observations.js';
 import type { Scene } from './scene.js';
 import { type Smear, smearOf } from './smear.js';
 
@@ -23,7 +24,7 @@ type OffsetAt = (taiNs: bigint, view: View) => bigint;
 type OffsetForm = (text: string) => OffsetAt | null;
 
 const secondsForm: OffsetForm = (text) => {
-  const ns = parseSeconds(text);
+  const ns = parseOffset(text);
   return ns === null ? null : () => ns;
 };
 
@@ -67,7 +68,7 @@ function offsetForm(text: string): OffsetAt | null {
 }
 
 /**
- * An observation: `INSTANT=SECONDS`, or `INSTANT=254.X.Y.Z`, the reference identifier that ntpd sends while it smears.
+ * An observation: `INSTANT=OFFSET`, in seconds or with a unit behind it and positive where the clock is ahead, or `INSTANT=254.X.Y.Z`, the reference identifier that ntpd sends while it smears.
  *
  * @throws LatchclockError `ERR_BAD_ARGUMENT` if the text is neither, or as {@link parseInstant}
  */
@@ -77,9 +78,10 @@ export function parseObservation(text: string, view: View): Observation {
   if (instant === undefined || offsetAt === null) {
     throw new LatchclockError('ERR_BAD_ARGUMENT', `'${text}' is no observation`, {
       where: 'smear which',
-      todo: 'give INSTANT=SECONDS, such as L-500=-0.494, or INSTANT=254.X.Y.Z with the refid of an ntpd',
+      todo: 'give INSTANT=SECONDS, such as L-500=-0.494 or L-500=-494ms, or INSTANT=254.X.Y.Z with the refid of an ntpd',
     });
   }
-  const taiNs = parseInstant(instant, view.scene.timeline, view.scene.leap);
-  return { taiNs, offsetNs: offsetAt(taiNs, view) };
+  const taiNs = parseInstant(observedInstant(instant), view.scene.timeline, view.scene.leap);
+  const observation = { taiNs, offsetNs: offsetAt(taiNs, view) };
+  return REFID.test(offset) ? { ...observation, isSignCertain: true } : observation;
 }

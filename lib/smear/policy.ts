@@ -15,6 +15,8 @@ export interface Window {
 /** A way to spread a leap second. */
 export interface SmearPolicy {
   readonly name: string;
+  /** The policy that the name is an alias of; absent where the name is its own. */
+  readonly aliasOf?: string;
   /** One line: the shape, and the window in words. */
   readonly summary: string;
   readonly shape: Shape;
@@ -115,6 +117,18 @@ export const POLICIES: readonly SmearPolicy[] = [
 
 /** Other names of policies. */
 export const POLICY_ALIASES: Readonly<Record<string, string>> = { aws: 'google-24h' };
+
+/** The names of aliases among these policies, and what each stands for. */
+export function aliasesOf(policies: readonly SmearPolicy[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    policies.flatMap(({ name, aliasOf }) => (aliasOf === undefined ? [] : [[name, aliasOf]])),
+  );
+}
+
+/** A policy's name for people: of an alias, with the policy that it stands for. */
+export function fullName({ name, aliasOf }: SmearPolicy): string {
+  return aliasOf === undefined ? name : `${name} (${aliasOf})`;
+}
 
 /** The window of a policy for a leap second of this sign. */
 export function windowOf(policy: SmearPolicy, sign: 1 | -1): Window {

@@ -180,6 +180,121 @@ describe('smear which', () => {
   });
 });
 
+describe('smear which, of what daemons wrote', () => {
+  const offsets = [
+    ['1483185600', 0],
+    ['1483207200', -0.25],
+    ['1483228300', -0.494],
+    ['1483229799', 0.488],
+    ['1483248800', 0.268],
+  ] as const;
+  const csv = (sign: 1 | -1): string =>
+    offsets
+      .map(
+        ([at, off]) =>
+          `${at}\n^,-,a.example,2,6,377,0,${sign * off},${sign * off},0.001\n^,-,b.example,2,6,377,0,0.0001,0.0001,0.001`,
+      )
+      .join('\n');
+
+  test('gives one answer a server, and says who disagrees with whom', () => {
+    const path = file('sources.csv', csv(-1));
+    const { code, out } = latchclock('smear', 'which', '--from', path);
+    expect(out).toMatch(/a\.example, 5 observations\nfound: the clock follows google-24h \(aws: the same\)/);
+    expect(out).toMatch(/b\.example, 5 observations\nfound: the clock follows step/);
+    expect(out.replace(/\s+/g, ' ')).toMatch(
+      /a\.example \(google-24h\) disagrees with b\.example \(step\): up to 50\d\.\d+ ms apart/,
+    );
+    expect(code).toBe(1);
+    expect(smearJson('which', '--from', path)).toMatchObject({
+      positive: 'server-ahead',
+      servers: [
+        { name: 'a.example', verdict: 'found', telling: 5 },
+        { name: 'b.example', verdict: 'found' },
+      ],
+      disagreements: [
+        {
+          a: { policy: 'google-24h', servers: ['a.example'] },
+          b: { policy: 'step', servers: ['b.example'] },
+        },
+      ],
+    });
+  });
+
+  test('notices the other sign, and takes it as either tool has it', () => {
+    const wrong = latchclock('smear', 'which', '--from', file('turned.csv', csv(1)));
+    expect(wrong.out).toMatch(
+      /a\.example, 5 observations\nundecided: they fit nothing with this sign, and google-24h/,
+    );
+    const arguments_ = ['L-500=494ms', 'L+20000=-268ms'];
+    expect(latchclock('smear', 'which', ...arguments_).out).toMatch(
+      /undecided.*with this sign, and google-24h/,
+    );
+    expect(latchclock('smear', 'which', ...arguments_, '--sign', 'chronyc').out).toMatch(/found.*google-24h/);
+    const { code, err } = latchclock('smear', 'which', ...arguments_, '--sign', 'cronyc');
+    expect({ code, err }).toMatchObject({ code: 2, err: expect.stringMatching(/did you mean 'chronyc'/) });
+  });
+
+  test('is read from standard input through a pipe, too', () => {
+    const path = file('piped.csv', csv(-1));
+    const script = `cat ${path} | ${process.execPath} ${BIN} smear which --from - --policy aws --policy step`;
+    expect(runProgram('sh', ['-c', script]).out).toMatch(/found: the clock follows aws \(google-24h\)/);
+  });
+
+  test('says that nothing can be told where no leap second is near', () => {
+    const { code, out } = latchclock('smear', 'which', '2026-01-05T00:00:00Z=0.0001');
+    expect(code).toBe(1);
+    expect(out).toMatch(/undecided: nothing can be told from this observation/);
+    expect(out).not.toMatch(/look at/);
+  });
+
+  test('finds the leap second that observations are near, if none is asked for', () => {
+    const near = ['2015-06-30T23:51:40Z=-0.494', '2015-07-01T05:33:19Z=0.2686'];
+    const { code, out } = latchclock('smear', 'which', ...near);
+    expect(code).toBe(0);
+    expect(out).toMatch(/leap second of 2015-06-30[\s\S]*found: the clock follows google-24h/);
+  });
+
+  test('an error is refused that no policy could be told by', () => {
+    expect(latchclock('smear', 'which', 'L=0', '--error', '0.3')).toMatchObject({ code: 2 });
+  });
+
+  test('examples of the help and of the documents end decided', () => {
+    const help = latchclock('smear', 'which', '--help').out + latchclock('smear', '--help').out;
+    const documents = ['README.md', 'docs/smears.md'].map((name) => readFileSync(join(ROOT, name), 'utf8'));
+    const examples = [help, ...documents].flatMap((text) =>
+      [...text.matchAll(/latchclock smear which (L.*)$/gm)].map(([, all = '']) =>
+        all.replace(/ +#.*/, '').split(' '),
+      ),
+    );
+    expect(examples.length).toBeGreaterThan(3);
+    for (const example of examples)
+      expect(latchclock('smear', 'which', ...example)).toMatchObject({ code: 0 });
+  });
+});
+
+test('an alias is named as it was given, with what it stands for', () => {
+  const at = ['--policy', 'aws', '--policy', 'meta'];
+  for (const command of [
+    ['plan'],
+    ['at', 'L'],
+    ['matrix'],
+    ['unsmear', '2016-12-31T18:00:00Z'],
+    ['which', 'L=0'],
+  ]) {
+    expect(latchclock('smear', ...command, ...at).out).toMatch(/aws (\(google-24h\)|stands for google-24h)/);
+    expect(smearJson(...command, ...at)).toMatchObject({ aliases: { aws: 'google-24h' } });
+  }
+  expect(latchclock('smear', 'diff', 'aws', 'meta').out).toContain('aws (google-24h) less meta');
+  expect(smearJson('diff', 'aws', 'meta')).toMatchObject({ a: 'aws', aliases: { aws: 'google-24h' } });
+  for (const command of [
+    ['plan', ...at],
+    ['diff', 'aws', 'meta'],
+    ['matrix', ...at],
+  ]) {
+    expect(latchclock('smear', ...command, '--format', 'svg').out).toContain('aws (google-24h)');
+  }
+});
+
 describe('what people hold in their hands', () => {
   test('a compiled file, Leap_Second.dat and a list of CRs are tables; one that is cut is none', () => {
     const bytes = tzifBytes({ entries: BUNDLED_LEAP_TABLE.entries, expires: 1_814_140_800n, version: 4 });
@@ -334,7 +449,7 @@ describe('wrong usage ends with 2 and one line that says what, where and what to
     [['plan', '--table', '/nonexistent/table'], /cannot open: ENOENT.*\/nonexistent\/table/],
     [['diff', 'meta'], /missing required argument/],
     [['unsmear', '2016-12-31T23:59:60Z'], /shows no second 60/],
-    [['which'], /missing required argument/],
+    [['which'], /there is no observation.*INSTANT=OFFSET.*--from FILE/],
     [['which', 'L'], /'L' is no observation.*INSTANT=SECONDS/],
     [['which', 'L=fast'], /no observation/],
     [['which', 'L=0', '--error', '0'], /'0' is no error/],

@@ -23,7 +23,7 @@ describe('a policy', () => {
   });
 
   test('aws is google-24h by another name', () => {
-    expect(parsePolicy('aws')).toEqual({ ...parsePolicy('google-24h'), name: 'aws' });
+    expect(parsePolicy('aws')).toEqual({ ...parsePolicy('google-24h'), name: 'aws', aliasOf: 'google-24h' });
   });
 
   test('the ramps of a quadratic shape meet in the middle, unless one is given', () => {
@@ -94,5 +94,24 @@ describe('a policy', () => {
   ])('%j is refused with the reason', (text, reason) => {
     expect(() => parsePolicy(text)).toThrow(reason);
     expect(() => parsePolicy(text)).toThrow(expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }));
+  });
+});
+
+describe('a name that is no policy', () => {
+  test.each([
+    ['gogle-24h', "'google-24h'"],
+    ['chorny', "'chrony'"],
+    ['awz', "'aws'"],
+    ['ntdp:7200', "'ntpd:7200'"],
+    ['linaer:0..5', "'linear:0..5'"],
+  ])('%s is refused with the one that was meant, %s', (text, meant) => {
+    expect(() => parsePolicy(text)).toThrow(`did you mean ${meant}?`);
+  });
+
+  test('and is like none is refused with all, and without a guess', () => {
+    for (const text of ['zzzzzzzz', '__proto__', 'constructor', ':']) {
+      expect(() => parsePolicy(text)).toThrow(/choose from google-24h/);
+      expect(() => parsePolicy(text)).not.toThrow(/did you mean/);
+    }
   });
 });

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Identification, identify, type Observation } from '../../lib/smear/identify.ts';
 import { POLICIES } from '../../lib/smear/policy.ts';
@@ -91,4 +92,97 @@ describe('the policy that a clock follows', () => {
     const both = [smearBy('aws'), smearBy('google-24h')];
     expect(identify(both, smearBy('step'), observations, SIGMA_NS).next).toBeNull();
   });
+});
+
+describe('the sign of observations', () => {
+  /** A clock of every policy at some instants, as given and negated, to a us as ntpq prints it. */
+  const questions = fc.record({
+    name: fc.constantFrom(...names),
+    sign: fc.constantFrom(...SIGNS),
+    isNegated: fc.boolean(),
+    seconds: fc.array(fc.integer({ min: -100_000, max: 100_000 }), { minLength: 1, maxLength: 12 }),
+    sigmaNs: fc.constantFrom(1e5, 1e6, 1e7, 1e8, 2.5e8),
+  });
+
+  test("of any policy's own curve: it is named right or undecided, by either sign, and never wrong", () => {
+    const told = { right: 0, negated: 0, undecided: 0 };
+    fc.assert(
+      fc.property(questions, ({ name, sign, isNegated, seconds, sigmaNs }) => {
+        const [clock, step] = [smearBy(name, sign), smearBy('step', sign)];
+        const observations = seconds.map((second) => {
+          const taiNs = clock.leap.taiNs + BigInt(second) * SECOND;
+          const exact = offsetNsAt(clock, taiNs) - offsetNsAt(step, taiNs);
+          const offsetNs = (exact / 1000n) * 1000n;
+          return { taiNs, offsetNs: isNegated ? -offsetNs : offsetNs };
+        });
+        const found = identify(all(sign), step, observations, sigmaNs);
+        expect(found.verdict).not.toBe('none');
+        if (found.verdict === 'found') expect(first(found)).toBe(name);
+        if (found.negated !== null) {
+          expect(isNegated).toBe(true);
+          expect([name, undefined]).toContain(found.negated.smear?.policy.name);
+        }
+        if (found.verdict === 'found') told.right += 1;
+        else if (found.negated !== null) told.negated += 1;
+        else told.undecided += 1;
+      }),
+      { numRuns: 300, seed: 17 },
+    );
+    // Each of the three came, or the property would say little.
+    expect(Math.min(...Object.values(told))).toBeGreaterThan(20);
+  });
+
+  test('that is the other one is noticed, and the policy that it fits', () => {
+    const offset = seen(smearBy('chrony'), smearBy('step'), [5000, 15_625, 40_000], new SplitMix64(1n));
+    const negated = offset.map(({ taiNs, offsetNs }) => ({ taiNs, offsetNs: -offsetNs }));
+    const found = identify(all(1), smearBy('step'), negated, SIGMA_NS);
+    expect(found.verdict).toBe('undecided');
+    expect(found.negated?.smear?.policy.name).toBe('chrony');
+    expect(found.negated?.probability).toBeGreaterThan(0.999);
+    expect(identify(all(1), smearBy('step'), offset, SIGMA_NS)).toMatchObject({
+      verdict: 'found',
+      negated: null,
+    });
+  });
+
+  test('that is beyond doubt is not turned', () => {
+    const taiNs = leapOf(1).taiNs - 21_600n * SECOND;
+    const one = { taiNs, offsetNs: 750_000_000n };
+    const judge = (isSignCertain: boolean) =>
+      identify([smearBy('ntpsec'), smearBy('step')], smearBy('step'), [{ ...one, isSignCertain }], SIGMA_NS);
+    expect(judge(false).negated?.smear?.policy.name).toBe('ntpsec');
+    expect(judge(true)).toMatchObject({ negated: null, verdict: 'none' });
+  });
+});
+
+describe('observations outside of every window', () => {
+  test('tell nothing alone, however far off', () => {
+    const taiNs = leapOf(1).taiNs + 864_000n * SECOND;
+    for (const offsetNs of [0n, 300_000_000n]) {
+      const found = identify(all(1), smearBy('step'), [{ taiNs, offsetNs }], SIGMA_NS);
+      expect(found).toMatchObject({
+        verdict: 'undecided',
+        telling: 0,
+        negated: null,
+        largestElsewhereNs: Number(offsetNs),
+      });
+    }
+  });
+
+  test('speak against none of the policies only where nothing else does', () => {
+    const at = (second: number, offsetNs: bigint): Observation => ({
+      taiNs: leapOf(1).taiNs + BigInt(second) * SECOND,
+      offsetNs,
+    });
+    const quiet = Array.from({ length: 500 }, (_, i) => at(-200_000 + i, 0n));
+    const odd = [1000, 20_000, 40_000].map((second) => at(second, 700_000_000n));
+    const found = identify(all(1), smearBy('step'), [...quiet, ...odd], SIGMA_NS);
+    expect(found).toMatchObject({ verdict: 'none', telling: 3 });
+  });
+});
+
+test('a policy under two names is found, whichever is named', () => {
+  const policies = [smearBy('aws'), smearBy('google-24h'), smearBy('step')];
+  const observations = seen(smearBy('google-24h'), smearBy('step'), [-500, 20_000], new SplitMix64(2n));
+  expect(identify(policies, smearBy('step'), observations, SIGMA_NS).verdict).toBe('found');
 });

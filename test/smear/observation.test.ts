@@ -52,12 +52,24 @@ describe('an observation', () => {
     expect(parseObservation('L-500=-0.494', { scene, against })).toEqual(expected);
   });
 
+  test('has its unit behind it, and bare seconds and Modified Julian Days for instants', () => {
+    const parse = (text: string) => parseObservation(text, { scene, against });
+    expect(parse('L=-494.5ms').offsetNs).toBe(-494_500_000n);
+    expect(parse('L=12us').offsetNs).toBe(12_000n);
+    expect(parse('L=-4.966e-03s').offsetNs).toBe(-4_966_000n);
+    const noon = parse('2016-12-31T12:00:00Z=0').taiNs;
+    for (const instant of ['1483185600', '@1483185600', '1483185600.0', 'mjd:57753.5', 'unix:1483185600']) {
+      expect(parse(`${instant}=0`).taiNs).toBe(noon);
+    }
+  });
+
   test("is an instant and ntpd's identifier, whatever it is measured against", () => {
     const at = leapOf(1).taiNs - 21_600n * SECOND;
     // Three quarters of a day before the leap: 3/4 of a second behind a clock that steps.
     expect(parseObservation('L-21600=254.208.0.0', { scene, against })).toEqual({
       taiNs: at,
       offsetNs: -750_000_000n,
+      isSignCertain: true,
     });
     const smeared = smearBy('google-24h');
     const apart = offsetNsAt(against, at) - offsetNsAt(smeared, at);
@@ -65,7 +77,7 @@ describe('an observation', () => {
     expect(offsetNs - apart).toBe(-750_000_000n);
   });
 
-  test.each(['', 'L', '=', 'L=', 'L=x', 'L=1e3', 'L=255.0.0.1', 'L=254.999.0.0'])(
+  test.each(['', 'L', '=', 'L=', 'L=x', 'L=1e99', 'L=255.0.0.1', 'L=254.999.0.0'])(
     '%j is refused with what it may be',
     (text) => {
       const parse = (): unknown => parseObservation(text, { scene, against });
