@@ -167,9 +167,11 @@ describe('a bound', () => {
     ...{ readersGoOn: false, previous: null },
   };
   const within = (most: bigint): fc.Arbitrary<bigint> => fc.bigInt({ min: -most, max: most });
+  // What is steered away within a window, and beyond it, is a small error at the start.
+  const error = fc.oneof(within(900_000n), within(3_000n));
   const source = fc.record({
-    ns: within(900_000n),
-    rawNs: within(900_000n),
+    ns: error,
+    rawNs: error,
     ratePpt: within(90_000_000n),
     boundNs: fc.bigInt({ min: 0n, max: 10_000n }),
     driftPpt: fc.bigInt({ min: 0n, max: 100_000_000n }),
@@ -182,7 +184,7 @@ describe('a bound', () => {
         fc.bigInt({ min: 0n, max: 30n * MS }),
         fc.bigInt({ min: 1n, max: 20n * MS }),
         fc.bigInt({ min: MS, max: 100n * MS }),
-        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.oneof(fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
         (of, delay, lead, steer, share) => {
           const keeper = new Keeper(options);
           const quiet = said(0n, { ns: 0n, rawNs: 0n, ratePpt: 0n, boundNs: 0n, driftPpt: 0n });
