@@ -480,6 +480,27 @@ describe('a leap second', () => {
   );
 });
 
+test('a straight smear is followed through its exact values at both ends of a standing, to 2^-10 ns', () => {
+  const policy = parsePolicy('linear:0..1.2');
+  const timeline = withPlacedLeap(QUIET, START_TAI_NS + NS_PER_SEC / 10n, 1);
+  const smear = smearOf(policy, timeline.leaps[0] as Leap, timeline);
+  const kept = new KeptTime(new SimulatedSource(), { utc: new UtcScale(timeline, policy) });
+  kept.run(600);
+  let checked = 0;
+  for (const one of kept.published) {
+    const [line, scale] = [{ base: one.base, shift: one.shift }, BigInt(one.shift)];
+    if (monotonicAt(one, one.base) + one.taiOffsetNs < smear.startNs) continue;
+    for (const cycles of [one.base, one.end]) {
+      const taiScaled = scaledAt({ ...line, ...one.shared }, cycles) + (one.taiOffsetNs << scale);
+      const { numerator, denominator } = smearedAt(smear, rational(taiScaled, 1n << scale));
+      const off = scaledAt({ ...line, ...one.smeared }, cycles) - (numerator << scale) / denominator;
+      expect(off < 0n ? -off : off).toBeLessThanOrEqual(1n << (scale - 10n));
+    }
+    checked++;
+  }
+  expect(checked).toBeGreaterThan(10);
+});
+
 test.each([1, -1] as const)(
   'a smear that ends in a step (sign %i) steps at its tick, and is a ns off nowhere',
   (sign) => {
