@@ -364,7 +364,8 @@ export class Keeper {
     const rawCorrection = steered(rawTarget, rawError, steer);
     const mult = target.mult - correction;
     const shared = { scaledNs: start.shared, mult };
-    const drift = (mult * sample.driftPpt) / PARTS + 1n;
+    // Of the source's own rates: what is steered away from them changes nothing in how far they may be off.
+    const drift = (maxBigint(target.mult, rawTarget.mult) * sample.driftPpt) / PARTS + 1n;
     const worst = maxBigint(magnitude(error), magnitude(rawError));
     const tai = { base: at, scaledNs: start.shared + (taiOffsetNs << scale), mult, shift };
     const taiNs = nsAt(tai, at);

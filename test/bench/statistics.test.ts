@@ -69,6 +69,18 @@ describe('the interval of a median', () => {
     expect(held / runs).toBeGreaterThan(0.9);
   });
 
+  test('leaves out 2.5 % of the resamples at either end: of one trial of many numbers, as the order statistics say', () => {
+    // The median of n drawn from 0..n-1 is nearly normal with a deviation of sqrt(n) / 2: 1.96 of that on either side.
+    const count = 401;
+    const trial = Array.from({ length: count }, (_, at) => at);
+    const widths = Array.from({ length: 20 }, (_, seed) => {
+      const [low, high] = medianInterval([trial], seededRandom(BigInt(seed)));
+      return (high - low) / 2 / (Math.sqrt(count) / 2);
+    });
+    const width = widths.reduce((sum, one) => sum + one, 0) / widths.length;
+    expect(Math.abs(width - 1.96)).toBeLessThan(0.15);
+  });
+
   test('is wide where the trials differ, however many rounds each has', () => {
     const draw = uniform(5n);
     const around = (centre: number): number[] => Array.from({ length: 200 }, () => centre + draw() / 10);

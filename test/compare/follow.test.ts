@@ -140,6 +140,22 @@ describe('the mult that a frequency setting makes', () => {
     expect(predict(-(500n << 16n), 10_000n) - predict(0n, 10_000n)).toBe(-3_232n);
   });
 
+  test('takes a tick as whole nanoseconds before it is scaled, as the kernel does: at 300 Hz a third is lost', () => {
+    const { main, raw } = new KernelWriter().publish();
+    const hz = 300;
+    const kept = { main, raw: { ...raw, mult: main.mult } };
+    for (const cycles of [8_653_813n, 8_653_000n, 1n << 20n]) {
+      // NSEC_PER_SEC / HZ is an integer there, and so is the tick length in nanoseconds scaled by 2^32.
+      const tick = 3_333_333n << BigInt(main.shift);
+      const length = ((10_000n * 100_000n) << 32n) / 300n;
+      const wanted = ((length >> (32n - BigInt(main.shift))) - (tick - cycles * main.mult)) / cycles;
+      expect(predictMult({ frequency: 0n, tickUs: 10_000n }, hz, kept, cycles)).toBe(wanted);
+    }
+    // A cycle of one tick: what is lost is 1/3 ns of it, whole.
+    const one = predictMult({ frequency: 0n, tickUs: 10_000n }, hz, kept, 1n);
+    expect(one - main.mult).toBe((1n << BigInt(main.shift)) / 3n);
+  });
+
   test('is counted over the states, with the one above it', () => {
     const states = record(10, (update, mult) => (update === 5 ? mult + 1n : update === 8 ? mult + 5n : mult));
     const { predictedMult } = follow({ states, hz: HZ }, null, 6_462_360n);

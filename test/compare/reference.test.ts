@@ -64,6 +64,24 @@ async function few(reference: Reference, count: number) {
   );
 }
 
+test('a reading is compared with the middle of the time that it took, and may be off by half of that, rounded up', async () => {
+  const readings = [
+    { ns: 5_000n, beforeNs: 1_000n, afterNs: 3_000n },
+    { ns: 5_000n, beforeNs: 2_000n, afterNs: 2_001n },
+  ];
+  const reference: Reference = {
+    name: 'given',
+    about: '',
+    read: () => readings.shift() ?? { refused: 'over' },
+    close: () => undefined,
+  };
+  const { points } = await few(reference, 2);
+  expect(points).toEqual([
+    { seconds: 0, offsetNs: 3_000n, halfWidthNs: 1_000n },
+    { seconds: 1e-6, offsetNs: 3_000n, halfWidthNs: 1n },
+  ]);
+});
+
 describe('a VMClock', () => {
   test('is compared with realtime, within what passed since its page was made', async () => {
     const reference = openReference(hostWith(vmclockPage(3_000_000_000n)), 'vmclock');

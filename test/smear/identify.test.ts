@@ -59,6 +59,18 @@ describe('the policy that a clock follows', () => {
     expect(candidates[0]?.probability).toBeGreaterThan(0.999);
   });
 
+  test('is as probable as the normal density says: twice the deviation off is e^-2 of what is exact', () => {
+    const [near, far] = [smearBy('step'), smearBy('meta')];
+    const taiNs = near.leap.taiNs + 15_625n * SECOND;
+    // Of two policies the clock shows what the one does; the other is so far off here.
+    const apartNs = Math.abs(Number(offsetNsAt(far, taiNs) - offsetNsAt(near, taiNs)));
+    const observations = [{ taiNs, offsetNs: 0n }];
+    const { candidates } = identify([near, far], near, observations, apartNs / 2);
+    const probability = (name: string): number =>
+      candidates.find(({ smear }) => smear?.policy.name === name)?.probability as number;
+    expect(probability('meta') / probability('step')).toBeCloseTo(Math.exp(-2), 9);
+  });
+
   test('is not told by an observation long before all windows: all are equally likely', () => {
     const observations = seen(smearBy('meta'), smearBy('step'), [-100_000], new SplitMix64(3n));
     const { candidates } = identify(all(1), smearBy('step'), observations, SIGMA_NS);

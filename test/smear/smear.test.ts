@@ -95,6 +95,18 @@ describe('every policy, at leap seconds of both signs', () => {
     );
   });
 
+  test('the rate is that of the clock without a leap from the very end of the window on, and not a part of a ns before', () => {
+    fc.assert(
+      fc.property(smeared, ({ name, sign }) => {
+        const smear = smearBy(name, sign);
+        const [before, end] = [-1n, 0n].map((aside) => rational(smear.endNs * 1000n + aside, 1000n));
+        expect(rateAt(smear, end as Rational).numerator).toBe(0n);
+        expect(rateAt(smear, before as Rational).numerator).not.toBe(0n);
+        expect(rateAt(smear, rational(smear.startNs * 1000n - 1n, 1000n)).numerator).toBe(0n);
+      }),
+    );
+  });
+
   test('the rate is the slope of the offset, to what its curvature allows', () => {
     fc.assert(
       fc.property(inSmear(smeared), ({ smear, first }) => {

@@ -3,10 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { parsePolicy } from '../../lib/smear/custom-policy.js';
 import type { Leap } from '../../lib/smear/leap.js';
 import type { SmearPolicy } from '../../lib/smear/policy.js';
-import { smearedNsAt, smearOf } from '../../lib/smear/smear.js';
-import { shiftFor } from '../../lib/timekeeper/keeper.js';
-import { nsAt, scaledAt } from '../../lib/timekeeper/line.js';
+import { rational } from '../../lib/smear/rational.js';
+import { smearedAt, smearedNsAt, smearOf } from '../../lib/smear/smear.js';
+import { Keeper, shiftFor } from '../../lib/timekeeper/keeper.js';
+import { type Line, nsAt, scaledAt } from '../../lib/timekeeper/line.js';
 import { SimulatedSource } from '../../lib/timekeeper/simulated-source.js';
+import type { SourceSample } from '../../lib/timekeeper/source.js';
+import type { Slope, Standing } from '../../lib/timekeeper/standing.js';
 import { UtcScale, withPlacedLeap } from '../../lib/timekeeper/utc-scale.js';
 import { NS_PER_SEC } from '../../lib/units.js';
 import { boundNsAt, KeptTime, MS, monotonicAt, QUIET, shown } from './support.js';
@@ -129,6 +132,203 @@ describe('standings', () => {
     expect(kept.events).toEqual([
       expect.objectContaining({ kind: 'bound-exceeded', errorNs: 2_499n, boundNs: 1n }),
     ]);
+  });
+});
+
+describe('a bound', () => {
+  const PARTS = 10n ** 12n;
+  const SHIFT = shiftFor(1e9);
+  const size = (value: bigint): bigint => (value < 0n ? -value : value);
+  /** What a source says at a reading: lines that are so far ahead of the counter there, in ns, at rates in 10^-12. */
+  const said = (
+    cycles: bigint,
+    of: { ns: bigint; rawNs: bigint; ratePpt: bigint; boundNs: bigint; driftPpt: bigint },
+  ): SourceSample => {
+    const line = (ns: bigint, ratePpt: bigint): Line => ({
+      base: cycles,
+      scaledNs: (cycles + ns) << BigInt(SHIFT),
+      mult: (1n << BigInt(SHIFT)) + (ratePpt << BigInt(SHIFT)) / PARTS,
+      shift: SHIFT,
+    });
+    return {
+      cycles,
+      monotonic: line(of.ns, of.ratePpt),
+      raw: line(of.rawNs, -of.ratePpt),
+      ...{ boottimeOffsetNs: 0n, realtimeOffsetNs: 0n, taiOffsetSeconds: 37, generation: 1n },
+      ...{ boundNs: of.boundNs, driftPpt: of.driftPpt },
+    };
+  };
+  const options = {
+    shift: SHIFT,
+    utc: new UtcScale(QUIET, null),
+    window: 200n * MS,
+    cornerLead: 50n * MS,
+    ...{ isFree: false, taiOffsetSeconds: 37, preferences: ['sane'] as const },
+    ...{ readersGoOn: false, previous: null },
+  };
+  const within = (most: bigint): fc.Arbitrary<bigint> => fc.bigInt({ min: -most, max: most });
+  // What is steered away within a window, and beyond it, is a small error at the start.
+  const error = fc.oneof(within(900_000n), within(3_000n));
+  const source = fc.record({
+    ns: error,
+    rawNs: error,
+    ratePpt: within(90_000_000n),
+    boundNs: fc.bigInt({ min: 0n, max: 10_000n }),
+    driftPpt: fc.bigInt({ min: 0n, max: 100_000_000n }),
+  });
+
+  test('holds the truth at every reading, for every error, drift and delay that the keeper was told of', () => {
+    fc.assert(
+      fc.property(
+        source,
+        fc.bigInt({ min: 0n, max: 30n * MS }),
+        fc.bigInt({ min: 1n, max: 20n * MS }),
+        fc.bigInt({ min: MS, max: 100n * MS }),
+        fc.oneof(fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
+        (of, delay, lead, steer, share) => {
+          const keeper = new Keeper(options);
+          const quiet = said(0n, { ns: 0n, rawNs: 0n, ratePpt: 0n, boundNs: 0n, driftPpt: 0n });
+          keeper.commit(keeper.plan(quiet, 0n, MS, 16n * MS) as NonNullable<ReturnType<Keeper['plan']>>);
+          const sample = said(20n * MS, of);
+          const next = keeper.plan(sample, sample.cycles + delay, lead, steer)?.next as Standing;
+          const cycles = next.base + BigInt(Math.floor(share * Number(next.end - 1n - next.base)));
+          const at = (slope: Slope): bigint => scaledAt({ base: next.base, shift: SHIFT, ...slope }, cycles);
+          for (const [line, slope] of [
+            [sample.monotonic, next.shared],
+            [sample.raw, next.raw],
+          ] as const) {
+            const open =
+              (of.boundNs << BigInt(SHIFT)) + ((cycles - sample.cycles) * line.mult * of.driftPpt) / PARTS;
+            // As far off as the source allows, on the side that is worse.
+            const farthest = size(at(slope) - scaledAt(line, cycles)) + open;
+            expect(farthest).toBeLessThanOrEqual(at(next.bound));
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test('of a curved smear holds what a straight line leaves of it, too', () => {
+    const policy = parsePolicy('cosine:0..6');
+    const leapNs = START_TAI_NS + NS_PER_SEC;
+    const timeline = withPlacedLeap(QUIET, leapNs, 1);
+    const smear = smearOf(policy, timeline.leaps[0] as Leap, timeline);
+    const kept = new KeptTime(new SimulatedSource(), { utc: new UtcScale(timeline, policy) });
+    kept.run(1_200);
+    const curved = kept.published.filter(
+      (one) => monotonicAt(one, one.base) + one.taiOffsetNs > smear.startNs,
+    );
+    expect(curved.length).toBeGreaterThan(3);
+    let most = 0n;
+    for (const one of curved) {
+      const line = { base: one.base, shift: one.shift };
+      const cycles = (one.base + one.end) / 2n;
+      const scale = BigInt(one.shift);
+      const taiScaled = scaledAt({ ...line, ...one.shared }, cycles) + (one.taiOffsetNs << scale);
+      const { numerator, denominator } = smearedAt(smear, rational(taiScaled, 1n << scale));
+      const off = size(scaledAt({ ...line, ...one.smeared }, cycles) - (numerator << scale) / denominator);
+      expect(off).toBeLessThanOrEqual(scaledAt({ ...line, ...one.bound }, cycles));
+      if (off > most) most = off;
+    }
+    expect(most).toBeGreaterThan(0n);
+  });
+});
+
+describe('a writer after another one', () => {
+  const SHIFT = shiftFor(1e9);
+  const END = 300n * MS;
+  const slope = fc.record({
+    aheadNs: fc.bigInt({ min: -50_000_000n, max: 50_000_000n }),
+    ratePpt: fc.bigInt({ min: -90_000_000_000n, max: 90_000_000_000n }),
+  });
+  const slopeOf = ({ aheadNs, ratePpt }: { aheadNs: bigint; ratePpt: bigint }): Slope => ({
+    scaledNs: (100n * MS + aheadNs) << BigInt(SHIFT),
+    mult: ((10n ** 12n + ratePpt) << BigInt(SHIFT)) / 10n ** 12n,
+  });
+
+  test('gives no less than readers can have had: up to a window past the end that it found, or for ever', () => {
+    fc.assert(
+      fc.property(
+        slope,
+        slope,
+        fc.bigInt({ min: 50n * MS, max: 900n * MS }),
+        fc.boolean(),
+        (shared, raw, now, readersGoOn) => {
+          const flat = { scaledNs: 0n, mult: 1n };
+          const previous: Standing = {
+            ...{ base: 100n * MS, end: END, shift: SHIFT, generation: 1n },
+            ...{ shared: slopeOf(shared), raw: slopeOf(raw), smeared: flat, bound: flat },
+            ...{ boottimeOffsetNs: 0n, taiOffsetNs: 0n, saneOffsetNs: 0n, preferences: ['sane'] },
+          };
+          const kept = new KeptTime(new SimulatedSource({ cycles: 0n }), { previous, readersGoOn });
+          kept.source.advance(now);
+          kept.update();
+          const next = kept.published[0] as Standing;
+          const touches = now + 200_000n < END;
+          const reach = readersGoOn || touches ? next.base : END + 200n * MS;
+          const last = reach < next.base ? reach : next.base;
+          for (const of of ['shared', 'raw'] as const) {
+            const had = scaledAt({ base: previous.base, shift: SHIFT, ...previous[of] }, last);
+            expect(next[of].scaledNs).toBeGreaterThanOrEqual(had);
+            // Nor more than it must.
+            const source = kept.source.sample()[of === 'raw' ? 'raw' : 'monotonic'];
+            const own = nsAt(source, next.base) << BigInt(SHIFT);
+            if (!touches) expect(next[of].scaledNs).toBe(had > own ? had : own);
+            else expect(next[of].scaledNs).toBe(had);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('a keeper that starts anew', () => {
+  const last = (kept: KeptTime): Standing => kept.published.at(-1) as Standing;
+
+  test('in another generation counts as given what was read of the old counter last, not all up to a corner to come', () => {
+    const kept = new KeptTime(new SimulatedSource());
+    kept.run(40);
+    const corner = kept.source.counter() + 100n * MS;
+    kept.keeper.add(
+      { at: { cycles: corner }, kind: 'preference', page: 0, preference: 'smeared' },
+      kept.source.counter(),
+    );
+    while (last(kept).base !== corner) {
+      kept.source.advance(8n * MS);
+      kept.update();
+    }
+    expect(kept.source.counter()).toBeLessThan(corner - 20n * MS);
+    kept.source.moveCounter(5n, true);
+    kept.update();
+    const { base } = last(kept);
+    expect(base).toBeLessThan(MS);
+    expect(monotonicAt(last(kept), base)).toBe(nsAt(kept.source.sample().monotonic, base));
+  });
+
+  test('goes on above what readers got that went past the end of a window', () => {
+    const kept = new KeptTime(new SimulatedSource(), { readersGoOn: true });
+    kept.run(40);
+    const before = last(kept);
+    const furthest = before.end + 50n * MS;
+    kept.source.setRate(-10_000_000_000n);
+    kept.source.advance(furthest - kept.source.counter());
+    kept.keeper.wasLate(before.end, furthest);
+    kept.update();
+    expect(monotonicAt(last(kept), last(kept).base)).toBeGreaterThanOrEqual(monotonicAt(before, furthest));
+  });
+
+  test('after a sleep goes on from the source, though the counter went on past the end of the window', () => {
+    const kept = new KeptTime(new SimulatedSource(), { readersGoOn: true });
+    kept.run(40);
+    const before = last(kept);
+    kept.source.advance(before.end - kept.source.counter());
+    kept.source.sleep(3_600_000n * MS);
+    kept.keeper.wasLate(before.end, kept.source.counter());
+    kept.update();
+    const { base } = last(kept);
+    expect(monotonicAt(last(kept), base)).toBe(nsAt(kept.source.sample().monotonic, base));
   });
 });
 
@@ -289,6 +489,27 @@ describe('a leap second', () => {
       }
     },
   );
+});
+
+test('a straight smear is followed through its exact values at both ends of a standing, to 2^-10 ns', () => {
+  const policy = parsePolicy('linear:0..1.2');
+  const timeline = withPlacedLeap(QUIET, START_TAI_NS + NS_PER_SEC / 10n, 1);
+  const smear = smearOf(policy, timeline.leaps[0] as Leap, timeline);
+  const kept = new KeptTime(new SimulatedSource(), { utc: new UtcScale(timeline, policy) });
+  kept.run(600);
+  let checked = 0;
+  for (const one of kept.published) {
+    const [line, scale] = [{ base: one.base, shift: one.shift }, BigInt(one.shift)];
+    if (monotonicAt(one, one.base) + one.taiOffsetNs < smear.startNs) continue;
+    for (const cycles of [one.base, one.end]) {
+      const taiScaled = scaledAt({ ...line, ...one.shared }, cycles) + (one.taiOffsetNs << scale);
+      const { numerator, denominator } = smearedAt(smear, rational(taiScaled, 1n << scale));
+      const off = scaledAt({ ...line, ...one.smeared }, cycles) - (numerator << scale) / denominator;
+      expect(off < 0n ? -off : off).toBeLessThanOrEqual(1n << (scale - 10n));
+    }
+    checked++;
+  }
+  expect(checked).toBeGreaterThan(10);
 });
 
 test.each([1, -1] as const)(

@@ -128,6 +128,18 @@ describe('a schedule', () => {
     );
   });
 
+  test('refuses a second preference of a page at one reading, and takes one of another page, or at the next reading', () => {
+    const of = (page: number, cycles: bigint): ScheduledChange => ({
+      at: { cycles },
+      ...{ kind: 'preference', page, preference: 'smeared' },
+    });
+    const schedule = new Schedule();
+    expect(isTaken(schedule, of(0, 5_000n))).toBe(true);
+    expect(isTaken(schedule, of(0, 5_000n))).toBe(false);
+    expect(isTaken(schedule, of(1, 5_000n))).toBe(true);
+    expect(isTaken(schedule, of(0, 5_001n))).toBe(true);
+  });
+
   test.each([
     ['a frequency above 10 %', { kind: 'frequency', ratePpt: MOST_RATE_PPT + 1n }],
     ['one below -10 %', { kind: 'frequency', ratePpt: -MOST_RATE_PPT - 1n }],

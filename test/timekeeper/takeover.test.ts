@@ -3,7 +3,10 @@ import type { WritableClockPage } from '../../lib/host/clock-page-memory.js';
 import type { Addon } from '../../lib/native/addon.js';
 import { getAddon } from '../../lib/native/load.js';
 import { CLOCK_PAGE_OFFSETS } from '../../lib/page/clock-page.js';
+import type { PageWriter } from '../../lib/timekeeper/page-writer.js';
 import { Run } from '../../lib/timekeeper/run.js';
+import type { Standing } from '../../lib/timekeeper/standing.js';
+import { type Inheritance, takeOver } from '../../lib/timekeeper/takeover.js';
 import { NO_OFFSETS } from '../../lib/timekeeper/view.js';
 import { type Protocol, pageFor, RunningSource, readAt, setGeneration } from './run-support.js';
 import { MS, QUIET } from './support.js';
@@ -185,4 +188,61 @@ test('a successor after a move of the counter to a lower value goes on with what
     for (let step = 0; step < 3; step++) source.advance(BigInt(Math.ceil(second.step() * 1e6)));
     expect(readAt(page, 'monotonic', source.cycles) ?? 0n).toBeGreaterThanOrEqual(before ?? 0n);
   }
+});
+
+describe('what is taken over', () => {
+  const standing = (base: bigint, end: bigint, generation = 1n): Standing => {
+    const slope = { scaledNs: base, mult: 1n };
+    return {
+      ...{ base, end, shift: 0, generation, shared: slope, smeared: slope, raw: slope },
+      ...{ bound: { scaledNs: 0n, mult: 0n }, boottimeOffsetNs: 0n, taiOffsetNs: 0n, saneOffsetNs: 0n },
+      preferences: ['sane'],
+    };
+  };
+  const [earlier, latest] = [standing(1_000n, 2_000n), standing(2_000n, 3_000n)];
+
+  /** What becomes of copies, those of a page each, at a counter; and what was stored on which page. */
+  function taken(
+    copies: readonly (readonly [latest: Standing, beside: Standing | null])[],
+    now: bigint,
+  ): Inheritance & { readonly stored: readonly [page: number, how: string, what: Standing][] } {
+    const stored: [number, string, Standing][] = [];
+    const writers = copies.map(([one, beside], page) => ({
+      found: () => one,
+      foundBeside: () => beside,
+      isHeld: false,
+      revise: (what: Standing) => stored.push([page, 'revise', what]),
+      offer: (what: Standing) => stored.push([page, 'offer', what]),
+    }));
+    const inheritance = takeOver({
+      writers: writers as unknown as PageWriter[],
+      ...{ shift: 0, generation: 1n, preferences: ['sane'], readersGoOn: false, foreignFrom: 9_000n },
+      ...{ window: 1_000n, lead: 10n, counter: () => now, furthest: () => now + 5n },
+    });
+    return { ...inheritance, stored };
+  }
+
+  test('is nothing of copies of another generation: they say nothing of the counter', () => {
+    expect(taken([[standing(1_000n, 2_000n, 2n), null]], 1_500n)).toEqual({
+      ...{ previous: null, offered: null, stored: [] },
+    });
+  });
+
+  test('is a copy and the one that waits for its base, which a page gets that its writer had not come to', () => {
+    const both = [latest, earlier] as const;
+    expect(taken([both, [earlier, null]], 1_500n)).toEqual({
+      previous: earlier,
+      offered: latest,
+      stored: [
+        [1, 'revise', earlier],
+        [1, 'offer', latest],
+      ],
+    });
+  });
+
+  test('is the latest copy alone once its base has come', () => {
+    expect(taken([[latest, earlier]], 2_500n)).toEqual({ previous: latest, offered: null, stored: [] });
+    expect(taken([[latest, earlier]], 2_000n)).toMatchObject({ previous: latest, offered: null });
+    expect(taken([[latest, earlier]], 1_500n)).toMatchObject({ previous: earlier, offered: latest });
+  });
 });

@@ -168,6 +168,8 @@ describe('a leap second that is placed', () => {
 
   test('is not in what the table says of TAI - UTC; real ones are, from their second on', () => {
     expect(tableOffsetSeconds(table, 2_000_000_000n * NS_PER_SEC)).toBe(37);
+    const one = withPlacedLeap(QUIET, LEAP_NS, 1);
+    expect(tableOffsetSeconds(one, LEAP_NS + 900n * DAY)).toBe(37);
     const real = { ...table, leaps: table.leaps.map((leap) => ({ ...leap, hypothetical: false })) };
     const at = (leapOf(real).unixSeconds ?? 0n) * NS_PER_SEC;
     expect([tableOffsetSeconds(real, at - 1n), tableOffsetSeconds(real, at)]).toEqual([38, 37]);
