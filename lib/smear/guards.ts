@@ -20,7 +20,7 @@ import type { Curve, Shape } from './curve.js';
 /** Guards of what the functions of smears take (see `lib/arguments.ts`). */
 
 const SHAPES: readonly Shape[] = ['step', 'linear', 'cosine', 'quadratic'];
-const aWindow = anObject({ startNs: aBigint, endNs: aBigint });
+const aWindow = anObject({ startNs: aBigint, endNs: aBigint, spanNs: optional(aBigint) });
 const anOffset = anInteger(-1_000_000, 1_000_000);
 
 export const aSign = oneOf([1, -1]);
@@ -50,10 +50,24 @@ export const aTimeline = anImmutable({
   expires: nullable(aBigint),
 });
 
-const aCurve: Guard = (value) => {
-  const refusal = anObject({ shape: oneOf(SHAPES), windowNs: aBigint })(value);
-  return refusal ?? ((value as Curve).shape === 'quadratic' ? anObject({ rampNs: aBigint })(value) : null);
+const aPositive = aValue((value) => typeof value === 'bigint' && value > 0n, 'a bigint above 0n');
+
+/** What a curve of each shape has beside its window. */
+const CURVE_FIELDS: Readonly<Record<Shape, Guard>> = {
+  step: anObject({}),
+  linear: anObject({ spanNs: aPositive }),
+  cosine: anObject({ spanNs: aPositive }),
+  quadratic: anObject({ rampNs: aPositive }),
 };
+const aCurve: Guard = (value) =>
+  anObject({ shape: oneOf(SHAPES), windowNs: aBigint })(value) ?? CURVE_FIELDS[(value as Curve).shape](value);
+
+const aCoverage = anObject({
+  fromTaiNs: aBigint,
+  untilTaiNs: aBigint,
+  startUnixSeconds: aUnixSeconds,
+  expires: nullable(aUnixSeconds),
+});
 
 export const aSmear = anImmutable({
   policy: anObject({ name: aText }),
@@ -61,9 +75,9 @@ export const aSmear = anImmutable({
   curve: aCurve,
   startNs: aBigint,
   endNs: aBigint,
+  coverage: aCoverage,
 });
 
-const aPositive = aValue((value) => typeof value === 'bigint' && value > 0n, 'a bigint above 0n');
 /** An instant to a whole ns, or as a fraction. */
 export const anExactInstant = either(
   aBigint,

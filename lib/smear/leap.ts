@@ -73,8 +73,13 @@ export function timelineOf(table: {
   };
 }
 
-/** The timeline as if no leap second came after its expiry: clocks that run on past it do so, and who asks for it. */
+/**
+ * The timeline as if no leap second came after its expiry: clocks that run on past it do so, and who asks for it.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` if this is no timeline
+ */
 export function assumingNoLeaps(timeline: LeapTimeline): LeapTimeline {
+  checkArgument('assumingNoLeaps', 'timeline', timeline, aTimeline);
   return { ...timeline, expires: null };
 }
 
