@@ -11,6 +11,8 @@ import { temporaryFolder } from './places/place.ts';
  * call works, or throws a LatchclockError.
  */
 
+const folder = temporaryFolder();
+
 const WRONG: readonly unknown[] = [
   undefined,
   null,
@@ -26,7 +28,7 @@ const WRONG: readonly unknown[] = [
   1n << 64n,
   1n << 200n,
   '',
-  'nonsense',
+  join(folder, 'nonsense'),
   'a\0b',
   'x'.repeat(10_000),
   Symbol('wrong'),
@@ -46,7 +48,6 @@ const WRONG: readonly unknown[] = [
 ];
 
 const machine = openMachine();
-const folder = temporaryFolder();
 const page = library.ClockPage.create(join(folder, 'page'));
 const keeper = await library.Timekeeper.start({ page, source: 'counter' });
 afterAll(() => keeper.stop());
@@ -111,9 +112,9 @@ const CALLS: readonly Call[] = [
   call('leapTimeline', ['test/fixtures/leap-seconds.list'], library.leapTimeline),
   call('assumingNoLeaps', [timeline], library.assumingNoLeaps),
   call('smearOf', [policy, leap, timeline], library.smearOf),
-  call('offsetAt', [smear, { numerator: 2n * smear.startNs, denominator: 2n }], library.offsetAt),
+  call('offsetAt', [smear, { numerator: 2n * smear.startNs + 1n, denominator: 2n }], library.offsetAt),
   call('offsetNsAt', [smear, smear.startNs], library.offsetNsAt),
-  call('smearedAt', [smear, { numerator: 2n * smear.startNs, denominator: 2n }], library.smearedAt),
+  call('smearedAt', [smear, { numerator: 2n * smear.startNs + 1n, denominator: 2n }], library.smearedAt),
   call('smearedNsAt', [smear, smear.startNs], library.smearedNsAt),
   call('unsmear', [smear, smear.startNs], library.unsmear),
   call('segmentsOf', [smear, counter, { boundNs: 1, fromTaiNs: smear.startNs, toTaiNs: smear.endNs }], ((

@@ -136,6 +136,8 @@ const exact: Check = {
         advice: 'It runs with the clocksource tsc.',
       };
     }
+    // Without a vDSO there is no bracket: this says why there is none, where a read could not.
+    if (host.addon.vdsoBase() === null) host.vdso();
     const clocks = readableClocks(snapshot, proved.proof);
     const requests = clocks.map((clock) => ({
       outer: 'vdso' as const,

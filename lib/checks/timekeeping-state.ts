@@ -1,5 +1,6 @@
 import { pendingLeap } from '../host/discipline.js';
 import { dateOf } from '../leap/date.js';
+import { DAY_SECONDS } from '../leap/table.js';
 import type { Adjtimex } from '../native/addon.js';
 import type { LeapTimeline } from '../smear/leap.js';
 import { tableOffsetSeconds } from '../timekeeper/utc-scale.js';
@@ -11,7 +12,6 @@ export interface NamedTimeline {
   readonly source: string;
 }
 
-const DAY_SECONDS = 86_400n;
 /** A kernel changes its TAI offset a second before a table does, and both are not asked at once. */
 const AROUND_LEAP_NS = 2n * NS_PER_SEC;
 /** For so long a leap second that is over may leave its flag: those who set it have poll intervals of up to 36 hours. */

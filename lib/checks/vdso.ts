@@ -138,7 +138,7 @@ const fast: Check = {
         status: 'fail',
         reason: `${noVdsoSentence(cause)}; every read of a clock is a system call`,
         bound: 'the auxiliary vector, the map of the process, the boot parameters and CPUID say so',
-        evidence: { vdso: false, cause: cause.kind, bootParameters: host.clocksource().bootParameters },
+        evidence: { vdso: false, cause, bootParameters: host.clocksource().bootParameters },
         advice: `${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}.`,
       };
     }

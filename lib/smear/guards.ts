@@ -52,18 +52,15 @@ export const aTimeline = anImmutable({
 
 const aPositive = aValue((value) => typeof value === 'bigint' && value > 0n, 'a bigint above 0n');
 
-/** What the curves of a shape have besides their window. */
-const CURVE_FIELDS: Readonly<Record<Shape, Readonly<Record<string, Guard>>>> = {
-  step: {},
-  linear: { spanNs: aPositive },
-  cosine: { spanNs: aPositive },
-  quadratic: { rampNs: aBigint },
+/** What a curve of each shape has beside its window. */
+const CURVE_FIELDS: Readonly<Record<Shape, Guard>> = {
+  step: anObject({}),
+  linear: anObject({ spanNs: aPositive }),
+  cosine: anObject({ spanNs: aPositive }),
+  quadratic: anObject({ rampNs: aPositive }),
 };
-
-const aCurve: Guard = (value) => {
-  const refusal = anObject({ shape: oneOf(SHAPES), windowNs: aBigint })(value);
-  return refusal ?? anObject(CURVE_FIELDS[(value as Curve).shape])(value);
-};
+const aCurve: Guard = (value) =>
+  anObject({ shape: oneOf(SHAPES), windowNs: aBigint })(value) ?? CURVE_FIELDS[(value as Curve).shape](value);
 
 const aCoverage = anObject({
   fromTaiNs: aBigint,

@@ -1,5 +1,6 @@
 import { LatchclockError } from '../errors.js';
 import { dateOf, dateTimeOf } from '../leap/date.js';
+import { DAY_SECONDS } from '../leap/table.js';
 import { NS_PER_SEC } from '../units.js';
 import { coverageOf, holdCovered } from './coverage.js';
 import { formatSeconds, parseSeconds } from './decimal.js';
@@ -7,7 +8,6 @@ import { type Leap, type LeapTimeline, taiOffsetAt } from './leap.js';
 
 const RFC_3339 =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
-const DAY_SECONDS = 86_400n;
 /** The Modified Julian Day of 1970-01-01, in billionths of a day. */
 const MJD_OF_1970_NS = 40_587n * NS_PER_SEC;
 

@@ -1,7 +1,7 @@
 import { checkArgument } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
 import { dateOf } from '../leap/date.js';
-import type { LeapTableEntry } from '../leap/table.js';
+import { DAY_SECONDS, type LeapTableEntry } from '../leap/table.js';
 import { NS_PER_SEC } from '../units.js';
 import { aSign, aTimeline, aUnixSeconds } from './guards.js';
 
@@ -34,8 +34,6 @@ export interface LeapTimeline {
   /** From when on (Unix seconds) there may be leap seconds that are not here; null if that is not told. */
   readonly expires: bigint | null;
 }
-
-const DAY_SECONDS = 86_400n;
 
 function leapAt(unixSeconds: bigint, before: number, after: number, hypothetical: boolean): Leap {
   return {
@@ -73,7 +71,11 @@ export function timelineOf(table: {
   };
 }
 
-/** The timeline as if no leap second came after its expiry: clocks that run on past it do so, and who asks for it. */
+/**
+ * The timeline as if no leap second came after its expiry: clocks that run on past it do so, and who asks for it.
+ *
+ * @throws LatchclockError `ERR_BAD_ARGUMENT` if this is no timeline
+ */
 export function assumingNoLeaps(timeline: LeapTimeline): LeapTimeline {
   checkArgument('assumingNoLeaps', 'timeline', timeline, aTimeline);
   return { ...timeline, expires: null };

@@ -33,6 +33,17 @@ describe('page.layout', () => {
 });
 
 describe('page.exact', () => {
+  test('cannot run without a vDSO, and says why there is none', async () => {
+    const hidden = runCheckOn({}, 'page.exact', ({ addon }) => {
+      addon.vdsoBase = () => null;
+    });
+    await expect(hidden).rejects.toMatchObject({
+      code: 'ERR_NO_VDSO',
+      what: expect.stringContaining('the auxiliary vector hides it'),
+      todo: expect.stringContaining('start the process without the launcher'),
+    });
+  });
+
   test('passes when the vDSO and the page agree, with every sampled verdict recomputed', async () => {
     const verdict = await runCheckOn({}, 'page.exact');
     expect(verdict).toMatchObject({ status: 'pass', evidence: { outside: 0, differing: [] } });

@@ -8,6 +8,7 @@ import {
   slowClockCause,
 } from '../../lib/checks/slow-clock-cause.ts';
 import { type CounterDoubt, counterDoubtOf } from '../../lib/host/counter-doubts.ts';
+import type { PresenceCause } from '../../lib/host/vdso-presence.ts';
 import type { VdsoText } from '../../lib/host/vdso-text.ts';
 import { ClockMode } from '../../lib/page/kernel-page.ts';
 import { isCoarse, PAGE_CLOCKS } from '../../lib/page/posix-clocks.ts';
@@ -377,7 +378,20 @@ describe('the cause of slow clocks', () => {
 
   test('docs/slow-clocks.md has a row for each kind, and for no other', () => {
     const document = readFileSync(new URL('../../docs/slow-clocks.md', import.meta.url), 'utf8');
-    const rows = [...document.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, kind]) => kind as string);
-    expect(rows.toSorted()).toEqual([...new Set(CAUSES.map(([, , kind]) => kind))].toSorted());
+    const rowsOf = (section: string): string[] => {
+      const [, text = ''] = document.split(`## ${section}\n`);
+      const [own = ''] = text.split('\n## ');
+      return [...own.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, kind]) => kind as string).toSorted();
+    };
+    expect(rowsOf('The causes')).toEqual([...new Set(CAUSES.map(([, , kind]) => kind))].toSorted());
+    const absent: Record<PresenceCause['kind'], true> = {
+      'boot-parameter': true,
+      hidden: true,
+      sandbox: true,
+      emulator: true,
+      removed: true,
+      unknown: true,
+    };
+    expect(rowsOf('Without a vDSO')).toEqual(Object.keys(absent).toSorted());
   });
 });

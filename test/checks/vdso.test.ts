@@ -210,7 +210,7 @@ describe('vdso.fast', () => {
     const verdict = await runCheckOn({ vdso: null, files: { '/proc/cmdline': cmdline } }, 'vdso.fast');
     expect(verdict).toMatchObject({
       status: 'fail',
-      evidence: { cause },
+      evidence: { cause: { kind: cause } },
       advice: expect.stringMatching(advice),
     });
   });
@@ -219,7 +219,7 @@ describe('vdso.fast', () => {
     const verdict = await runCheckOn({}, 'vdso.fast', ({ addon }) => {
       addon.vdsoBase = () => null;
     });
-    expect(verdict).toMatchObject({ status: 'fail', evidence: { cause: 'hidden' } });
+    expect(verdict).toMatchObject({ status: 'fail', evidence: { cause: { kind: 'hidden' } } });
     expect(verdict.advice).not.toContain('vdso=0');
   });
 

@@ -57,7 +57,7 @@ describe('a process whose auxiliary vector hides the vDSO', () => {
     expect(code, out).toBe(1);
     const { checks } = JSON.parse(out) as { checks: Check[] };
     const byId = Object.fromEntries(checks.map((check) => [check.id, check]));
-    expect(byId['vdso.fast']).toMatchObject({ status: 'fail', evidence: { cause: 'hidden' } });
+    expect(byId['vdso.fast']).toMatchObject({ status: 'fail', evidence: { cause: { kind: 'hidden' } } });
     expect(byId['vdso.fast']?.reason).toMatch(
       /^the vDSO is mapped at 0x[0-9a-f]+, but the auxiliary vector hides it/,
     );
