@@ -11,6 +11,8 @@ import { temporaryFolder } from './places/place.ts';
  * call works, or throws a LatchclockError.
  */
 
+const folder = temporaryFolder();
+
 const WRONG: readonly unknown[] = [
   undefined,
   null,
@@ -26,7 +28,8 @@ const WRONG: readonly unknown[] = [
   1n << 64n,
   1n << 200n,
   '',
-  'nonsense',
+  // In a folder that is not there: what takes it for a path makes no file.
+  join(folder, 'no', 'nonsense'),
   'a\0b',
   'x'.repeat(10_000),
   Symbol('wrong'),
@@ -46,7 +49,6 @@ const WRONG: readonly unknown[] = [
 ];
 
 const machine = openMachine();
-const folder = temporaryFolder();
 const page = library.ClockPage.create(join(folder, 'page'));
 const keeper = await library.Timekeeper.start({ page, source: 'counter' });
 afterAll(() => keeper.stop());

@@ -30,6 +30,7 @@ import { POLICIES } from '../smear/policy.js';
 import { type Scene, type Suppositions, sceneAt, sceneOf } from '../smear/scene.js';
 import { type Smear, smearOf, unsmear } from '../smear/smear.js';
 import { ExitCode } from './exit-code.js';
+import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
 import { readInputBytes } from './input.js';
 import { writeAnswer } from './measured-run.js';
 import type { Output } from './output.js';
@@ -41,7 +42,7 @@ type Written = (typeof WRITTEN)[number];
 type Drawn = (typeof DRAWN)[number];
 type Format = Written | Drawn;
 
-interface SmearOptions {
+interface SmearOptions extends HostNameOptions {
   format: string;
   output?: string;
   leap?: string;
@@ -98,8 +99,8 @@ function smearsOf({ timeline, leap }: Scene, names: readonly string[] | undefine
 }
 
 /** The host is no part of the answer: a machine that cannot be told of is no reason against one. */
-function hostOrNull(): HostSummary | null {
-  return orNull(() => summarizeHost(openMachine()));
+function hostOrNull(options: HostNameOptions): HostSummary | null {
+  return orNull(() => nameHost({ host: summarizeHost(openMachine()) }, options).host);
 }
 
 /** Plots take a quarter of a second to load. */
@@ -123,7 +124,7 @@ function plan(options: SmearOptions): Answer<Drawn> {
   const smears = smearsOf(scene, options.policy);
   return {
     text: (stream) => smearPlanText(scene, smears, textStyle(stream)),
-    json: () => smearPlanJson({ scene, host: hostOrNull() }, smears),
+    json: () => smearPlanJson({ scene, host: hostOrNull(options) }, smears),
     svg: async () => (await svgReports()).smearPlanSvg(scene, smears),
   };
 }
@@ -133,7 +134,7 @@ function at(instant: string, options: SmearOptions): Answer<Written> {
   const smears = smearsOf(scene, options.policy);
   return {
     text: (stream) => smearAtText(scene, taiNs, smears, textStyle(stream)),
-    json: () => smearAtJson({ scene, host: hostOrNull() }, taiNs, smears),
+    json: () => smearAtJson({ scene, host: hostOrNull(options) }, taiNs, smears),
   };
 }
 
@@ -143,7 +144,7 @@ function diff(a: string, b: string, options: SmearOptions): Answer<Drawn> {
   const difference = largestDifference(...pair);
   return {
     text: (stream) => smearDiffText(scene, pair, difference, textStyle(stream)),
-    json: () => smearDiffJson({ scene, host: hostOrNull() }, pair, difference),
+    json: () => smearDiffJson({ scene, host: hostOrNull(options) }, pair, difference),
     svg: async () => (await svgReports()).smearDiffSvg(scene, pair, difference),
   };
 }
@@ -154,7 +155,7 @@ function matrix(options: SmearOptions): Answer<Drawn> {
   const pairs = allDifferences(smears);
   return {
     text: (stream) => smearMatrixText(scene, smears, pairs, textStyle(stream)),
-    json: () => smearMatrixJson({ scene, host: hostOrNull() }, smears, pairs),
+    json: () => smearMatrixJson({ scene, host: hostOrNull(options) }, smears, pairs),
     svg: async () => (await svgReports()).smearMatrixSvg(scene, smears, pairs),
   };
 }
@@ -171,7 +172,7 @@ function unsmearTime(time: string, options: SmearOptions): Answer<Written> {
   }));
   return {
     text: (stream) => smearUnsmearText(scene, smearedNs, all, textStyle(stream)),
-    json: () => smearUnsmearJson({ scene, host: hostOrNull() }, smearedNs, all),
+    json: () => smearUnsmearJson({ scene, host: hostOrNull(options) }, smearedNs, all),
   };
 }
 
@@ -199,7 +200,7 @@ async function which(texts: readonly string[], options: WhichOptions): Promise<E
     const question = { against, sigmaNs, observations };
     return {
       text: (stream) => smearWhichText(scene, found, verdict, textStyle(stream)),
-      json: () => smearWhichJson({ scene, host: hostOrNull() }, question, found, verdict),
+      json: () => smearWhichJson({ scene, host: hostOrNull(options) }, question, found, verdict),
     };
   });
   return verdict === 'found' ? ExitCode.held : ExitCode.failed;
@@ -215,7 +216,8 @@ const POLICY_HELP = `
 Policies: ${POLICY_FORMS.slice(0, 6).join(', ')},
   ${POLICY_FORMS.slice(6, 12).join(', ')},
   ${POLICY_FORMS.slice(12, 16).join(', ')},
-  ${POLICY_FORMS.slice(16).join(', ')}
+  ${POLICY_FORMS.slice(16, 18).join(', ')},
+  ${POLICY_FORMS.slice(18).join(', ')}
 START, END: seconds from L. docs/smears.md tells where each policy is from.`;
 
 const EXAMPLES = `
@@ -245,8 +247,7 @@ export function addSmear(program: Command, finish: (code: ExitCode) => void): vo
     formats: readonly Format[],
     example: string,
   ): Command =>
-    smear
-      .command(usage)
+    addHostNameOption(smear.command(usage))
       .description(description)
       .option('--leap <date>', 'the day that the leap second ends, as 2016-12-31; -DATE for a negative one')
       .option(

@@ -1,5 +1,6 @@
 import { aText, checkArgument } from '../arguments.js';
 import { LatchclockError } from '../errors.js';
+import { didYouMean } from '../nearest.js';
 import { NS_PER_SEC } from '../units.js';
 import { parseSeconds } from './decimal.js';
 import { ntpd, ntpsec, POLICIES, POLICY_ALIASES, type SmearPolicy, type Window } from './policy.js';
@@ -25,6 +26,9 @@ export const POLICY_FORMS = [
   'smoothtime:PPM,PPM/S',
   'smoothtime PPM PPM/S leaponly',
 ] as const;
+
+/** What those begin with, up to their parameters. */
+const POLICY_HEADS = POLICY_FORMS.map((form) => form.replace(/[:\s].*/, ''));
 
 function interval(text: string, digits: string): number {
   const seconds = Number(digits);
@@ -137,8 +141,8 @@ export function parsePolicy(text: string): SmearPolicy {
       return smoothtime(text, arguments_);
     default:
       throw new LatchclockError('ERR_BAD_ARGUMENT', `no policy '${text}'`, {
-        where: '--policy',
-        todo: `choose from ${POLICY_FORMS.join(', ')}`,
+        where: 'policy',
+        todo: `${didYouMean(text.replace(/[:\s].*/s, ''), POLICY_HEADS)}choose from ${POLICY_FORMS.join(', ')}`,
       });
   }
 }
