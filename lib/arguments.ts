@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { LatchclockError } from './errors.js';
+import { didYouMean } from './nearest.js';
 import { isU64 } from './units.js';
 
 /** What does not fit, and what is wanted in its place. */
@@ -8,6 +9,8 @@ interface Refusal {
   readonly part: string;
   readonly value: unknown;
   readonly wanted: string;
+  /** Names that the value may be meant to be. */
+  readonly known?: readonly string[];
 }
 
 /**
@@ -45,10 +48,11 @@ function shown(value: unknown): string {
 export function checkArgument(where: string, name: string, value: unknown, expected: Guard): void {
   const refusal = expected(value);
   if (refusal === null) return;
-  const { part, value: given, wanted } = refusal;
+  const { part, value: given, wanted, known = [] } = refusal;
+  const meant = typeof given === 'string' ? didYouMean(given, known) : '';
   throw new LatchclockError('ERR_BAD_ARGUMENT', `${name}${part} is ${shown(given)}`, {
     where,
-    todo: `give ${wanted}`,
+    todo: `${meant}give ${wanted}`,
   });
 }
 
@@ -84,7 +88,9 @@ export function anInstant(perSecond: bigint): Guard {
 }
 
 export function oneOf(known: readonly unknown[]): Guard {
-  return aValue((value) => known.includes(value), `one of ${known.join(', ')}`);
+  const wanted = `one of ${[...new Set(known)].join(', ')}`;
+  const names = known.filter((one) => typeof one === 'string');
+  return (value) => (known.includes(value) ? null : { part: '', value, wanted, known: names });
 }
 
 export function optional(expected: Guard): Guard {

@@ -28,7 +28,8 @@ const WRONG: readonly unknown[] = [
   1n << 64n,
   1n << 200n,
   '',
-  join(folder, 'nonsense'),
+  // In a folder that is not there: what takes it for a path makes no file.
+  join(folder, 'no', 'nonsense'),
   'a\0b',
   'x'.repeat(10_000),
   Symbol('wrong'),

@@ -3,6 +3,7 @@ import { chooseCpus } from '../host/cpus.js';
 import { measureClockStep, requireReference } from '../host/frequency.js';
 import { type Host, summarizeHost } from '../host/host.js';
 import { CounterMethod } from '../native/addon.js';
+import { didYouMean } from '../nearest.js';
 import { CLOCK_NAMES, type ClockName } from '../page/posix-clocks.js';
 import { seededRandom } from '../random.js';
 import { isU64 } from '../units.js';
@@ -67,7 +68,11 @@ function checkNames<T extends string>(
 ): readonly T[] {
   const stranger = given.find((name) => !(known as readonly string[]).includes(name));
   if (stranger !== undefined)
-    throw bad(`there is no ${kind} '${stranger}'`, where, `choose from ${known.join(', ')}`);
+    throw bad(
+      `there is no ${kind} '${stranger}'`,
+      where,
+      `${didYouMean(stranger, known)}choose from ${known.join(', ')}`,
+    );
   return given as readonly T[];
 }
 

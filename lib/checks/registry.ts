@@ -45,15 +45,16 @@ function matches(check: Check, name: string): boolean {
 /**
  * The checks that `only` names, by id, group or kind (all if it is empty), less those that `skip` names.
  *
+ * @param onlyOption which option gave `only`, for errors
  * @throws LatchclockError `ERR_BAD_ARGUMENT` for a name that is neither, or if nothing is left
  */
-export function selectChecks(only: readonly string[], skip: readonly string[]): Check[] {
+export function selectChecks(only: readonly string[], skip: readonly string[], onlyOption = 'only'): Check[] {
   for (const name of [...only, ...skip]) {
     if (!CHECKS.some((check) => matches(check, name))) {
       const names = [...CHECK_KINDS, ...new Set(CHECKS.map(groupOf))];
       const ids = CHECKS.map(({ id }) => id);
       throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no check or group '${name}'`, {
-        where: only.includes(name) ? 'only' : 'skip',
+        where: only.includes(name) ? onlyOption : 'skip',
         todo: `${didYouMean(name, [...names, ...ids])}choose from ${names.join(', ')} or the ids that --list shows`,
       });
     }

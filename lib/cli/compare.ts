@@ -12,6 +12,7 @@ import {
 } from '../compare/run.js';
 import { LatchclockError } from '../errors.js';
 import { openMachine } from '../host/host.js';
+import { didYouMean } from '../nearest.js';
 import { compareCsv } from '../report/compare-csv.js';
 import { compareJson } from '../report/compare-json.js';
 import { compareSvg } from '../report/compare-svg.js';
@@ -82,7 +83,11 @@ function readRecording(path: string): Recording {
 function compareOptions(options: Options): CompareOptions {
   const { mode, against, replay } = options;
   if (against !== undefined && !isReferenceName(against)) {
-    throw bad(`'${against}' is no clock to compare with`, '--against', 'vmclock, or ptp:/dev/ptpN');
+    throw bad(
+      `'${against}' is no clock to compare with`,
+      '--against',
+      `${didYouMean(against, ['vmclock'])}give vmclock, or ptp:/dev/ptpN`,
+    );
   }
   return {
     ...(mode === undefined ? {} : { mode: parseChoice('--mode', mode, COMPARE_MODES) }),

@@ -29,6 +29,7 @@ import { type Scene, type Suppositions, sceneAt, sceneOf } from '../smear/scene.
 import { type Smear, smearOf, unsmear } from '../smear/smear.js';
 import { identifyAll } from '../smear/which.js';
 import { ExitCode } from './exit-code.js';
+import { addHostNameOption, type HostNameOptions, nameHost } from './host-name.js';
 import { readInputBytes } from './input.js';
 import { writeAnswer } from './measured-run.js';
 import type { Output } from './output.js';
@@ -41,7 +42,7 @@ type Written = (typeof WRITTEN)[number];
 type Drawn = (typeof DRAWN)[number];
 type Format = Written | Drawn;
 
-interface SmearOptions {
+interface SmearOptions extends HostNameOptions {
   format: string;
   output?: string;
   leap?: string;
@@ -93,8 +94,8 @@ function smearsOf({ timeline, leap }: Scene, names: readonly string[] | undefine
 }
 
 /** The host is no part of the answer: a machine that cannot be told of is no reason against one. */
-function hostOrNull(): HostSummary | null {
-  return orNull(() => summarizeHost(openMachine()));
+function hostOrNull(options: HostNameOptions): HostSummary | null {
+  return orNull(() => nameHost({ host: summarizeHost(openMachine()) }, options).host);
 }
 
 /** Plots take a quarter of a second to load. */
@@ -118,7 +119,7 @@ function plan(options: SmearOptions): Answer<Drawn> {
   const smears = smearsOf(scene, options.policy);
   return {
     text: (stream) => smearPlanText(scene, smears, textStyle(stream)),
-    json: () => smearPlanJson({ scene, host: hostOrNull() }, smears),
+    json: () => smearPlanJson({ scene, host: hostOrNull(options) }, smears),
     svg: async () => (await svgReports()).smearPlanSvg(scene, smears),
   };
 }
@@ -128,7 +129,7 @@ function at(instant: string, options: SmearOptions): Answer<Written> {
   const smears = smearsOf(scene, options.policy);
   return {
     text: (stream) => smearAtText(scene, taiNs, smears, textStyle(stream)),
-    json: () => smearAtJson({ scene, host: hostOrNull() }, taiNs, smears),
+    json: () => smearAtJson({ scene, host: hostOrNull(options) }, taiNs, smears),
   };
 }
 
@@ -138,7 +139,7 @@ function diff(a: string, b: string, options: SmearOptions): Answer<Drawn> {
   const difference = largestDifference(...pair);
   return {
     text: (stream) => smearDiffText(scene, pair, difference, textStyle(stream)),
-    json: () => smearDiffJson({ scene, host: hostOrNull() }, pair, difference),
+    json: () => smearDiffJson({ scene, host: hostOrNull(options) }, pair, difference),
     svg: async () => (await svgReports()).smearDiffSvg(scene, pair, difference),
   };
 }
@@ -149,7 +150,7 @@ function matrix(options: SmearOptions): Answer<Drawn> {
   const pairs = allDifferences(smears);
   return {
     text: (stream) => smearMatrixText(scene, smears, pairs, textStyle(stream)),
-    json: () => smearMatrixJson({ scene, host: hostOrNull() }, smears, pairs),
+    json: () => smearMatrixJson({ scene, host: hostOrNull(options) }, smears, pairs),
     svg: async () => (await svgReports()).smearMatrixSvg(scene, smears, pairs),
   };
 }
@@ -166,7 +167,7 @@ function unsmearTime(time: string, options: SmearOptions): Answer<Written> {
   }));
   return {
     text: (stream) => smearUnsmearText(scene, smearedNs, all, textStyle(stream)),
-    json: () => smearUnsmearJson({ scene, host: hostOrNull() }, smearedNs, all),
+    json: () => smearUnsmearJson({ scene, host: hostOrNull(options) }, smearedNs, all),
   };
 }
 
@@ -186,7 +187,7 @@ async function which(texts: readonly string[], options: SmearOptions & WhichOpti
     const question = { smears, against, sigmaNs };
     return {
       text: (stream) => smearWhichText(scene, question, answer, textStyle(stream)),
-      json: () => smearWhichJson({ scene, host: hostOrNull() }, question, answer),
+      json: () => smearWhichJson({ scene, host: hostOrNull(options) }, question, answer),
     };
   });
   return isFound ? ExitCode.held : ExitCode.failed;
@@ -216,7 +217,8 @@ const POLICY_HELP = `
 Policies: ${POLICY_FORMS.slice(0, 6).join(', ')},
   ${POLICY_FORMS.slice(6, 12).join(', ')},
   ${POLICY_FORMS.slice(12, 16).join(', ')},
-  ${POLICY_FORMS.slice(16).join(', ')}
+  ${POLICY_FORMS.slice(16, 18).join(', ')},
+  ${POLICY_FORMS.slice(18).join(', ')}
 START, END: seconds from L. docs/smears.md tells where each policy is from.`;
 
 const EXAMPLES = `
@@ -246,8 +248,7 @@ export function addSmear(program: Command, finish: (code: ExitCode) => void): vo
     formats: readonly Format[],
     example: string,
   ): Command =>
-    smear
-      .command(usage)
+    addHostNameOption(smear.command(usage))
       .description(description)
       .option('--leap <date>', 'the day that the leap second ends, as 2016-12-31; -DATE for a negative one')
       .option(

@@ -61,7 +61,7 @@ function explainChecks(
   format: string,
   stream: { isTTY?: boolean; columns?: number },
 ): string {
-  const checks = selectChecks(names, []);
+  const checks = selectChecks(names, [], '--explain');
   switch (parseChoice('--format', format, EXPLAIN_FORMATS)) {
     case 'json':
       return explainJson(checks);

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { isLatchclockError, LatchclockError } from '../errors.js';
 import { chooseCpus } from '../host/cpus.js';
 import { type Host, type HostSummary, summarizeHost } from '../host/host.js';
+import { didYouMean } from '../nearest.js';
 import { isU64 } from '../units.js';
 import { exploredCell, notApplicable, steppedCell, stressedCell } from './cells.js';
 import { STRESSED } from './expected.js';
@@ -78,7 +79,7 @@ function select(only: readonly string[], reader: string | undefined): Selection 
   if (stranger !== undefined) {
     throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no evidence, reader or hazard '${stranger}'`, {
       where: 'only',
-      todo: `choose from ${known.join(', ')}`,
+      todo: `${didYouMean(stranger, known)}choose from ${known.join(', ')}`,
     });
   }
   return {

@@ -1,6 +1,7 @@
 import { checkWords } from '../arguments.js';
 import { isLatchclockError, LatchclockError } from '../errors.js';
 import { type PageClock, ReadingSource, type ReadingSourceName } from '../native/addon.js';
+import { didYouMean } from '../nearest.js';
 import { CLOCK_IDS, type ClockName, PAGE_CLOCKS } from '../page/posix-clocks.js';
 import type { Host } from './host.js';
 import { pageClock, readKernelPage } from './kernel-page.js';
@@ -92,7 +93,7 @@ export function openClockOn(host: Host, id: ClockName, options: OpenClockOptions
   if (!Object.hasOwn(CLOCK_IDS, id)) {
     throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no clock '${String(id)}'`, {
       where: 'openClock',
-      todo: `choose from ${Object.keys(CLOCK_IDS).join(', ')}`,
+      todo: `${didYouMean(String(id), Object.keys(CLOCK_IDS))}choose from ${Object.keys(CLOCK_IDS).join(', ')}`,
     });
   }
   const { path } = options;
@@ -100,7 +101,7 @@ export function openClockOn(host: Host, id: ClockName, options: OpenClockOptions
     if (!Object.hasOwn(ReadingSource, path)) {
       throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no path '${String(path)}'`, {
         where: 'openClock',
-        todo: `choose from ${Object.keys(ReadingSource).join(', ')}`,
+        todo: `${didYouMean(String(path), Object.keys(ReadingSource))}choose from ${Object.keys(ReadingSource).join(', ')}`,
       });
     }
     return makeClock(host, id, path);

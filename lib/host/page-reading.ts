@@ -6,6 +6,7 @@ import {
   ReaderProtocol,
   type ReaderProtocolName,
 } from '../native/addon.js';
+import { didYouMean } from '../nearest.js';
 import type { ClockPageHeader } from '../page/clock-page.js';
 
 /** How to read a page, whatever is read of it. */
@@ -54,7 +55,11 @@ export function policyOf(
 ): OutOfWindowPolicyName {
   const chosen = policy ?? 'error';
   if (known.includes(chosen)) return chosen;
-  throw badReading(where, `there is no policy '${chosen}'`, `choose from ${known.join(', ')}`);
+  throw badReading(
+    where,
+    `there is no policy '${chosen}'`,
+    `${didYouMean(chosen, known)}choose from ${known.join(', ')}`,
+  );
 }
 
 /**

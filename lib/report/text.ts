@@ -14,12 +14,12 @@ const NARROWEST = 60;
 const WIDEST = 120;
 const WIDTH_OF_A_FILE = 80;
 
-/** `FORCE_COLOR` as Node and its packages take it: set, and neither `0` nor `false`. */
-function isColorForced({ FORCE_COLOR }: NodeJS.ProcessEnv): boolean {
-  return FORCE_COLOR !== undefined && FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
+/** `FORCE_COLOR` as Node and its packages take it: `0` and `false` refuse colour; null where it says nothing. */
+function isColorForced({ FORCE_COLOR }: NodeJS.ProcessEnv): boolean | null {
+  return FORCE_COLOR === undefined ? null : FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
 }
 
-/** The style for a stream: colour on a terminal or under `FORCE_COLOR`, never under `NO_COLOR`. */
+/** The style for a stream: colour on a terminal unless `FORCE_COLOR` decides, never under `NO_COLOR`. */
 export function textStyle(
   stream: { isTTY?: boolean; columns?: number },
   environment = process.env,
@@ -27,7 +27,7 @@ export function textStyle(
   const isTerminal = stream.isTTY === true;
   const isRefused = (environment['NO_COLOR'] ?? '') !== '';
   const colored =
-    !isRefused && (isColorForced(environment) || (isTerminal && environment['TERM'] !== 'dumb'));
+    !isRefused && (isColorForced(environment) ?? (isTerminal && environment['TERM'] !== 'dumb'));
   const columns = isTerminal ? (stream.columns ?? WIDTH_OF_A_FILE) : WIDTH_OF_A_FILE;
   return {
     width: Math.min(WIDEST, Math.max(NARROWEST, columns)),

@@ -150,7 +150,7 @@ export function parsePolicy(text: string): SmearPolicy {
       return smoothtime(text, arguments_);
     default:
       throw new LatchclockError('ERR_BAD_ARGUMENT', `no policy '${text}'`, {
-        where: '--policy',
+        where: 'policy',
         todo: `${meantPolicy(text)}choose from ${POLICY_FORMS.join(', ')}`,
       });
   }

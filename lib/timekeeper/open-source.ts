@@ -1,5 +1,6 @@
 import { isLatchclockError, LatchclockError } from '../errors.js';
 import { type Host, orNull } from '../host/host.js';
+import { didYouMean } from '../nearest.js';
 import { type ClockGettimeSourceOptions, clockGettimeSource } from './clock-gettime-source.js';
 import { type CounterSourceOptions, counterSource } from './counter-source.js';
 import { kernelPageSource } from './kernel-page-source.js';
@@ -56,7 +57,7 @@ function openNamed(host: Host, name: SourceName, options: OpenSourceOptions): Re
     default:
       throw new LatchclockError('ERR_BAD_ARGUMENT', `there is no source '${String(name)}'`, {
         where: 'openSource',
-        todo: `choose from ${SOURCE_NAMES.join(', ')}`,
+        todo: `${didYouMean(String(name), SOURCE_NAMES)}choose from ${SOURCE_NAMES.join(', ')}`,
       });
   }
 }

@@ -1,5 +1,5 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BUNDLED_LEAP_TABLE } from '../../lib/leap/bundled.ts';
@@ -59,6 +59,12 @@ describe.each(COMMANDS)('smear %s', (...command) => {
       command: command[0],
       leap: { date: '2016-12-31' === leap ? leap : '2030-12-31', hypothetical: leap !== '2016-12-31' },
     });
+  });
+
+  test('in JSON leaves the name of this host out by --no-hostname', () => {
+    const { machineIdHash, ...named } = smearJson(...command)['host'] as Record<string, unknown>;
+    expect(named['hostname']).toBe(hostname());
+    expect(smearJson(...command, '--no-hostname')['host']).toMatchObject({ machineIdHash, hostname: null });
   });
 
   test('in text keeps to 80 columns, and says what the leap second is and where it is from', () => {

@@ -258,6 +258,8 @@ describe('text', () => {
     expect(on({}, { FORCE_COLOR: '1' })).toContain(csi);
     expect(on({}, { FORCE_COLOR: '' })).toContain(csi);
     expect(on({}, { FORCE_COLOR: '0' })).not.toContain(csi);
+    for (const refused of ['0', 'false'])
+      expect(on({ isTTY: true }, { FORCE_COLOR: refused })).not.toContain(csi);
     expect(on({}, { FORCE_COLOR: '1', NO_COLOR: '1' })).not.toContain(csi);
   });
 
