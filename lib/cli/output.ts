@@ -87,6 +87,9 @@ async function writeStream(
 }
 
 /** Writes to an open descriptor, which is closed with the output if it is `owned`. */
+/** What an option names: never coloured, not by `FORCE_COLOR` either. */
+const NAMED_OUTPUT = { isTTY: false };
+
 function openDescriptor(
   path: string,
   fileDescriptor: number,
@@ -99,7 +102,7 @@ function openDescriptor(
     isOpen = false;
   };
   return {
-    stream: {},
+    stream: NAMED_OUTPUT,
     discard: close,
     async write(text) {
       try {
@@ -199,7 +202,7 @@ export async function openOutput(
   if (place.kind === 'special') return openSpecial(path, place, signal);
   attempt(path, () => proveWritable(place.path, place.status));
   return {
-    stream: {},
+    stream: NAMED_OUTPUT,
     discard: () => undefined,
     write: async (text) => attempt(path, () => putFile(place.path, Buffer.from(text))),
   };

@@ -19,13 +19,16 @@ function isColorForced({ FORCE_COLOR }: NodeJS.ProcessEnv): boolean | null {
   return FORCE_COLOR === undefined ? null : FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
 }
 
-/** The style for a stream: colour on a terminal unless `FORCE_COLOR` decides, never under `NO_COLOR`. */
+/**
+ * The style for a stream: colour on a terminal unless `FORCE_COLOR` decides, never under `NO_COLOR`, and never where
+ * `isTTY` is false: a file that an option names. (Of a pipe Node leaves it undefined.)
+ */
 export function textStyle(
   stream: { isTTY?: boolean; columns?: number },
   environment = process.env,
 ): TextStyle {
   const isTerminal = stream.isTTY === true;
-  const isRefused = (environment['NO_COLOR'] ?? '') !== '';
+  const isRefused = stream.isTTY === false || (environment['NO_COLOR'] ?? '') !== '';
   const colored =
     !isRefused && (isColorForced(environment) ?? (isTerminal && environment['TERM'] !== 'dumb'));
   const columns = isTerminal ? (stream.columns ?? WIDTH_OF_A_FILE) : WIDTH_OF_A_FILE;

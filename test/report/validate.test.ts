@@ -257,6 +257,7 @@ describe('text', () => {
     expect(on({ isTTY: true, columns: 80 }, {})).toContain(csi);
     expect(on({}, { FORCE_COLOR: '1' })).toContain(csi);
     expect(on({}, { FORCE_COLOR: '' })).toContain(csi);
+    expect(on({ isTTY: false }, { FORCE_COLOR: '1' })).not.toContain(csi);
     expect(on({}, { FORCE_COLOR: '0' })).not.toContain(csi);
     for (const refused of ['0', 'false'])
       expect(on({ isTTY: true }, { FORCE_COLOR: refused })).not.toContain(csi);
