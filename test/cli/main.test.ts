@@ -216,7 +216,7 @@ describe('wrong usage ends with 2 and one line that says what, where and what to
     [['compare', '--against', 'vmclok'], /did you mean 'vmclock'\?/],
     [['smear', 'at', 'L', '--policy', 'gogle-24h'], /did you mean 'google-24h'\?/],
     [['smear', 'diff', 'metta', 'chrony'], /no policy 'metta' \(policy\); did you mean 'meta'\?/],
-    [['smear', 'plan', '--policy', 'liner:-1..1'], /did you mean 'linear'\?/],
+    [['smear', 'plan', '--policy', 'liner:-1..1'], /did you mean 'linear:-1..1'\?/],
     [['validat'], /unknown command 'validat' \(Did you mean validate\?\)/],
     [['validate', '--brif'], /unknown option '--brif' \(Did you mean --brief\?\)/],
     [
