@@ -12,7 +12,17 @@ import { dirname, join } from 'node:path';
 import ts from 'typescript';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const FLOORS = ['units.ts', 'printable.ts', 'errors.ts', 'arguments.ts', 'leap', 'page', 'native', 'host'];
+const FLOORS = [
+  'units.ts',
+  'nearest.ts',
+  'printable.ts',
+  'errors.ts',
+  'arguments.ts',
+  'leap',
+  'page',
+  'native',
+  'host',
+];
 
 /**
  * The lower floors of `lib/` as JavaScript in a folder of its own, for child processes of plain Node: what is tested
