@@ -1,6 +1,7 @@
 export type { BudgetName } from './checks/budget.js';
 export type {
   CheckGroup,
+  CheckKind,
   CheckResult,
   CheckStatus,
   Evidence,
@@ -8,7 +9,7 @@ export type {
   Verdict,
   VerdictBase,
 } from './checks/model.js';
-export type { RunOptions, RunProgress, RunReport } from './checks/run.js';
+export type { CheckCounts, RunOptions, RunProgress, RunReport, RunSummary } from './checks/run.js';
 export { validate } from './checks/validate.js';
 export {
   isLatchclockError,

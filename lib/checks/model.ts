@@ -41,8 +41,20 @@ export type Verdict =
 export type CheckKind = 'host' | 'self';
 export const CHECK_KINDS: readonly CheckKind[] = ['host', 'self'];
 
-/** The subjects of checks, each with whom its verdicts are about. */
-const GROUP_KINDS = {
+/** The subject of a check. */
+export type CheckGroup =
+  | 'counter'
+  | 'clock'
+  | 'vdso'
+  | 'page'
+  | 'latch'
+  | 'smear'
+  | 'schedule'
+  | 'preference'
+  | 'namespace';
+
+/** Whom the verdicts on a subject are about. */
+const GROUP_KINDS: Readonly<Record<CheckGroup, CheckKind>> = {
   counter: 'host',
   clock: 'host',
   vdso: 'host',
@@ -52,10 +64,7 @@ const GROUP_KINDS = {
   schedule: 'self',
   preference: 'self',
   namespace: 'self',
-} as const satisfies Readonly<Record<string, CheckKind>>;
-
-/** The subject of a check. */
-export type CheckGroup = keyof typeof GROUP_KINDS;
+};
 
 export function kindOf(group: CheckGroup): CheckKind {
   return GROUP_KINDS[group];
