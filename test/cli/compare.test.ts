@@ -47,7 +47,7 @@ describe('compare', () => {
   });
 
   test.each(['free', 'page'])('in mode %s follows the schema', (mode) => {
-    const json = compareJson(0, '--mode', mode, '--for', '500ms');
+    const json = compareJson(0, '--mode', mode, '--for', '2s');
     expect(json).toMatchObject({ mode, holds: true });
     expect((json['clocks'] as unknown[]).length).toBeGreaterThanOrEqual(4);
   });
