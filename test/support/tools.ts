@@ -16,7 +16,12 @@ export function cannotRun(program: string, arguments_: readonly string[]): strin
 }
 
 /** A test that runs unless there is a reason against it; the reason is then part of its name. */
-export function testUnless(reason: string | null, name: string, body: () => void | Promise<void>): void {
-  if (reason === null) test(name, body);
+export function testUnless(
+  reason: string | null,
+  name: string,
+  body: () => void | Promise<void>,
+  timeoutMs?: number,
+): void {
+  if (reason === null) test(name, body, timeoutMs);
   else test.skip(`${name} (skipped: ${reason})`, body);
 }
