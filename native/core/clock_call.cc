@@ -70,7 +70,12 @@ Outcome CheckVsyscall(ClockCall call) {
   return state.load(std::memory_order_relaxed) == 1 ? Outcome{} : Outcome::FailedCall("vsyscall", EFAULT);
 }
 
-int ErrnoOf(long result) { return result == 0 ? 0 : errno; }
+// glibc resolves gettimeofday and time to the vDSO's functions themselves (IFUNC), which return the negative
+// error as the kernel does and set no errno.
+int ErrnoOf(long result) {
+  if (result == 0) return 0;
+  return result == -1 ? errno : static_cast<int>(-result);
+}
 
 // time returns its value: only the system call, which answers a bad pointer, can fail.
 int CallTime(CallPath path, time_t* out, time_t* returned) {
@@ -80,6 +85,7 @@ int CallTime(CallPath path, time_t* out, time_t* returned) {
       return 0;
     case CallPath::kLibc:
       *returned = libc_time(out);
+      if (*returned < -1 && *returned > -4096) return static_cast<int>(-*returned);
       return *returned == -1 ? errno : 0;
     case CallPath::kSyscall:
       *returned = syscall(SYS_time, out);

@@ -37,7 +37,8 @@ export const ONE_CPU: Verdicts = {
   'page.exact': 'pass',
   'page.namespace': 'pass',
   'page.faults': 'pass',
-  'page.updates': 'pass',
+  // A busy host keeps the recorder's thread from its CPU.
+  'page.updates': 'pass|warn',
   // On an emulated CPU the moment that is looked for may not come.
   'latch.stress': 'pass|skip',
   'latch.window': 'pass|skip',
