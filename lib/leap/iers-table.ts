@@ -5,7 +5,7 @@ import { badTable, checkedTable, DAY_SECONDS, type LeapTable, linesOf, type Plac
 const UNIX_MJD = 40_587n;
 const ROW = /^(\d{5})\.0\s+(\d{1,2})\s+(\d{1,2})\s+(\d{4})\s+([+-]?\d{1,6})$/;
 const EXPIRY = /^#\s*File expires on\s+(\d{1,2})\s+([A-Za-z]+)\s+(\d{4})\s*$/;
-const TODO = 'give a complete Leap_Second.dat';
+const REMEDY = 'give a complete Leap_Second.dat';
 
 function dayOf(year: string, month: string, day: string): bigint | null {
   const parsed = new Date(`${day} ${month} ${year} 00:00:00 UTC`);
@@ -17,7 +17,7 @@ function entryOf(match: RegExpExecArray, place: string): PlacedEntry {
   const unixSeconds = (BigInt(mjd) - UNIX_MJD) * DAY_SECONDS;
   const date = `${year}-${month.padStart(2, '0')}-${day.padStart(2, '0')}`;
   if (dateOf(unixSeconds) !== date) {
-    throw badTable(`${mjd} is not the Modified Julian Date of ${date}`, place, TODO);
+    throw badTable(`${mjd} is not the Modified Julian Date of ${date}`, place, REMEDY);
   }
   return { unixSeconds, taiOffsetSeconds: Number(offset), name: date, place };
 }
@@ -44,12 +44,12 @@ export function parseIersTable(text: string): LeapTable {
     if (expiry !== null) {
       const [, day = '', month = '', year = ''] = expiry;
       expires = dayOf(year, month, day);
-      if (expires === null) throw badTable(`there is no ${day} ${month} ${year}`, place, TODO);
+      if (expires === null) throw badTable(`there is no ${day} ${month} ${year}`, place, REMEDY);
     }
     const content = raw.replace(/#.*/, '').trim();
     if (content === '') continue;
     const match = ROW.exec(content);
-    if (match === null) throw badTable('line is neither a comment nor a date and TAI - UTC', place, TODO);
+    if (match === null) throw badTable('line is neither a comment nor a date and TAI - UTC', place, REMEDY);
     entries.push(entryOf(match, place));
   }
   return checkedTable(entries, { updated: null, expires }, 'absent', `line ${lines.length}`);

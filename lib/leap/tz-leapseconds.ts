@@ -11,7 +11,7 @@ import {
 const LEAP =
   /^Leap\s+(\d{4})\s+(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\s+(\d{1,2})\s+(\d\d:\d\d:\d\d)\s+([+-])\s+(\S+)$/;
 const STAMP = /^#(updated|expires)[ \t]+([0-9]{1,12})\b/;
-const TODO = "give a complete leap-seconds.list or tzdata's leapseconds";
+const REMEDY = "give a complete leap-seconds.list or tzdata's leapseconds";
 
 function midnightAfter(year: string, month: string, day: string): bigint | null {
   const parsed = new Date(`${day} ${month} ${year} 00:00:00 UTC`);
@@ -23,12 +23,12 @@ function entryOf(match: RegExpExecArray, taiOffsetBefore: number, place: string)
   const [, year = '', month = '', day = '', time, sign, kind] = match;
   const name = `${day} ${month} ${year}`;
   const unixSeconds = midnightAfter(year, month, day);
-  if (unixSeconds === null) throw badTable(`there is no ${name}`, place, TODO);
+  if (unixSeconds === null) throw badTable(`there is no ${name}`, place, REMEDY);
   if (time !== (sign === '+' ? '23:59:60' : '23:59:59')) {
-    throw badTable(`a leap second of sign ${sign} is not at ${time}`, place, TODO);
+    throw badTable(`a leap second of sign ${sign} is not at ${time}`, place, REMEDY);
   }
   if (kind !== 'S') {
-    throw badTable(`leap second of kind '${kind}', and UTC has stationary ones (S) only`, place, TODO);
+    throw badTable(`leap second of kind '${kind}', and UTC has stationary ones (S) only`, place, REMEDY);
   }
   return { unixSeconds, taiOffsetSeconds: taiOffsetBefore + (sign === '+' ? 1 : -1), name, place };
 }
@@ -59,13 +59,13 @@ export function parseTzLeapseconds(text: string, isWholeKnown = true): LeapTable
     // The row `Expires` says in words what the comment `#expires` says in seconds.
     if (content === '' || /^Expires\s/.test(content)) continue;
     const match = LEAP.exec(content);
-    if (match === null) throw badTable('line is neither a comment nor a leap second', place, TODO);
+    if (match === null) throw badTable('line is neither a comment nor a leap second', place, REMEDY);
     entries.push(entryOf(match, entries.at(-1)?.taiOffsetSeconds as number, place));
   }
-  if (entries.length === 1) throw badTable('leap-second table has no entry', end, TODO);
+  if (entries.length === 1) throw badTable('leap-second table has no entry', end, REMEDY);
   const updated = stamps.get('updated');
   if (updated === undefined && isWholeKnown) {
-    throw badTable('#updated is missing: the table may be cut short', end, TODO);
+    throw badTable('#updated is missing: the table may be cut short', end, REMEDY);
   }
   return checkedTable(
     entries,

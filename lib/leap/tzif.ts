@@ -2,7 +2,7 @@ import { badTable, checkedTable, FIRST_ENTRY, type LeapTable, type PlacedEntry }
 
 const MAGIC = 'TZif';
 const HEADER_BYTES = 44;
-const TODO = 'give a compiled file with leap seconds, such as right/UTC of tzdata';
+const REMEDY = 'give a compiled file with leap seconds, such as right/UTC of tzdata';
 
 /** The six counts of a header, in their order (RFC 9636, section 3.1). */
 interface Counts {
@@ -32,7 +32,7 @@ export function isTzif(bytes: Uint8Array): boolean {
 /** The block whose header is at `start`. All that it counts must be there: so no count costs more than the file has. */
 function blockAt(bytes: Uint8Array, start: number, timeBytes: 4 | 8): Block {
   if (start + HEADER_BYTES > bytes.length || !isTzif(bytes.subarray(start))) {
-    throw badTable('compiled time zone file is cut short: a header is missing', `byte ${start}`, TODO);
+    throw badTable('compiled time zone file is cut short: a header is missing', `byte ${start}`, REMEDY);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const count = (index: number): number => view.getUint32(start + 20 + 4 * index);
@@ -51,7 +51,7 @@ function blockAt(bytes: Uint8Array, start: number, timeBytes: 4 | 8): Block {
     throw badTable(
       `compiled time zone file is cut short: it has ${bytes.length} bytes and counts ${end}`,
       `byte ${start}`,
-      TODO,
+      REMEDY,
     );
   }
   return { counts, timeBytes, transitions, leaps, end };
@@ -64,7 +64,7 @@ function blockAt(bytes: Uint8Array, start: number, timeBytes: 4 | 8): Block {
 function lastTold(bytes: Uint8Array, view: DataView, { counts, transitions, end }: Block): bigint | null {
   const newline = 0x0a;
   if (bytes[end] !== newline || bytes.indexOf(newline, end + 1) < 0) {
-    throw badTable('compiled time zone file is cut short: its footer is missing', `byte ${end}`, TODO);
+    throw badTable('compiled time zone file is cut short: its footer is missing', `byte ${end}`, REMEDY);
   }
   const isEmpty = bytes[end + 1] === newline;
   if (!isEmpty || counts.transitions === 0) return null;
@@ -87,7 +87,7 @@ export function parseTzif(bytes: Uint8Array): LeapTable {
   const { counts, timeBytes } = block;
   const end = `byte ${block.end}`;
   const told = hasSecond ? lastTold(bytes, view, block) : null;
-  if (counts.leaps === 0) throw badTable('compiled time zone file has no leap second', end, TODO);
+  if (counts.leaps === 0) throw badTable('compiled time zone file has no leap second', end, REMEDY);
   const entries: PlacedEntry[] = [{ ...FIRST_ENTRY, name: '1', place: 'record 0' }];
   let correction = 0;
   let expires: bigint | null = null;
@@ -103,7 +103,7 @@ export function parseTzif(bytes: Uint8Array): LeapTable {
       break;
     }
     if (index === 0 && next !== 1 && next !== -1) {
-      throw badTable(`leap seconds before a correction of ${next} s are left out`, place, TODO);
+      throw badTable(`leap seconds before a correction of ${next} s are left out`, place, REMEDY);
     }
     entries.push({
       // That of a negative one is the 23:59:59 that is left out.
